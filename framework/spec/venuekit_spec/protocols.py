@@ -1,0 +1,166 @@
+"""What the hooks return: the parts of a connector, as typed protocols that the core calls directly."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from decimal import Decimal
+from typing import Any, Protocol
+
+from venuekit_spec.flows import Flow, LimitReport
+from venuekit_spec.instruments import Instrument, InstrumentTable
+from venuekit_spec.messages import BookSnapshot, OrderBookRow, OrderBookSnapshot, OrderEvent
+from venuekit_spec.orders import (
+    Balance,
+    FeeRates,
+    Fill,
+    NewOrder,
+    OrderRef,
+    OrderReport,
+    Placed,
+    Position,
+)
+from venuekit_spec.sessions import Dial, Session, Topic
+from venuekit_spec.times import Instant, Seconds
+
+
+class DataSource(Protocol):
+    """The public side of a venue."""
+
+    def instruments(self) -> Flow[Sequence[Instrument]]:
+        """Every instrument of this environment, with its trading rules."""
+        ...
+
+    def server_time(self) -> Flow[Instant]:
+        """The venue's clock, as exact as it tells."""
+        ...
+
+    def snapshot(self, topic: Topic, instrument: Instrument) -> Flow[BookSnapshot | OrderBookSnapshot]:
+        """The book by REST: what deltas are joined to where the rule says so, and what an audit compares with.
+
+        Raises `Unsupported` at the first step where the venue has none.
+        """
+        ...
+
+    def dial(self, topics: Collection[Topic]) -> Flow[Dial]:
+        """How to open a socket for these topics."""
+        ...
+
+    def session(self, dial: Dial, instruments: InstrumentTable) -> Session:
+        """A fresh session for a socket opened so."""
+        ...
+
+
+class ActiveOrderTracker(Protocol):
+    """Order-by-order messages -> rows of aggregated levels, and the user's own orders among them."""
+
+    def restart(self, snapshot: OrderBookSnapshot) -> tuple[Sequence[OrderBookRow], Sequence[OrderBookRow]]:
+        """Start anew from a snapshot; the bids and the asks it comes to, best first."""
+        ...
+
+    def apply(self, event: OrderEvent) -> Sequence[OrderBookRow]:
+        """The rows that the event changes; empty for one without effect. Raises `MalformedMessage` on bad numbers."""
+        ...
+
+    def own(self, order_ids: Iterable[str]) -> Sequence[OrderBookRow]:
+        """These are the user's resting orders from now on; the rows that change by it."""
+        ...
+
+    def queue_ahead(self, order_id: str) -> Decimal | None:
+        """The size (base units) before this order in the queue of its price; None where it cannot be known."""
+        ...
+
+
+class Market(Protocol):
+    """Trading, as flows. Each returns one result per item, whatever the venue does with a batch."""
+
+    def client_order_id(self, number: int) -> str:
+        """Our running number in the venue's form: unique, reversible by the store."""
+        ...
+
+    def place(self, orders: Sequence[NewOrder]) -> Flow[Sequence[Placed]]:
+        """Place up to `Description.maximum_batch` orders. Never raises for one order what belongs to another."""
+        ...
+
+    def cancel(self, orders: Sequence[OrderRef]) -> Flow[Sequence[Placed]]:
+        """Cancel. `Rejected` with `OrderNotFound`: it is not open; why is the reconciler's question."""
+        ...
+
+    def amend(self, order: OrderRef, *, price: Decimal | None, quantity: Decimal | None) -> Flow[Placed]:
+        """Change price or quantity (base units, the new total)."""
+        ...
+
+    def cancel_all(self, instruments: Collection[str] | None) -> Flow[Sequence[str]]:
+        """Cancel everything, or everything of these instruments; the ids that the venue says are gone."""
+        ...
+
+    def status(self, order: OrderRef) -> Flow[OrderReport]:
+        """What the venue knows of one order. Raises `OrderNotFound`."""
+        ...
+
+    def open_orders(self, instruments: Collection[str] | None) -> Flow[Sequence[OrderReport]]:
+        """All open orders, or those of these instruments."""
+        ...
+
+    def fills(self, instruments: Collection[str], since: Instant) -> Flow[Sequence[Fill]]:
+        """Our executions since an instant, oldest first."""
+        ...
+
+    def balances(self) -> Flow[Sequence[Balance]]:
+        """The whole account."""
+        ...
+
+    def positions(self) -> Flow[Sequence[Position]]:
+        """Derivative positions; empty where the venue has none."""
+        ...
+
+    def fee_rates(self, instrument: str) -> Flow[FeeRates]:
+        """What this account pays."""
+        ...
+
+    def burn_nonce(self, nonce: int) -> Flow[None]:
+        """Spend a nonce on nothing (`Resolution.BURN_NONCE`), so that what was signed with it can no longer land."""
+        ...
+
+    def limits(self) -> Flow[LimitReport]:
+        """What is left of budgets that must be asked for (Hyperliquid, Binance's order count)."""
+        ...
+
+    def dead_man_switch(self, timeout: Seconds | None) -> Flow[None]:
+        """Cancel everything unless told again within `timeout` seconds; None disarms."""
+        ...
+
+
+class UserStream(Protocol):
+    """The private stream: where it is and how it speaks."""
+
+    def topics(self) -> Collection[Topic]:
+        """What is to be subscribed to for a whole account."""
+        ...
+
+    def dial(self, topics: Collection[Topic]) -> Flow[Dial]:
+        """How to open the socket; a token or listen key comes from a signed request."""
+        ...
+
+    def session(self, dial: Dial, instruments: InstrumentTable) -> Session:
+        """A fresh session; it emits `UserMessage` values and keeps its token alive with `Run` and `Wake`."""
+        ...
+
+
+class OpenTransport(Protocol):
+    """The escape hatch of a venue that cannot be sans-I/O (FIX, gRPC, a vendor's SDK).
+
+    Declared as `Capability.OWN_TRANSPORT`. It is given a callback for messages, and runs until cancelled.
+    """
+
+    async def run(self, topics: Collection[Topic], emit: Any) -> None:
+        """Serve these topics: call `emit(message)` for each `OrderBookMessage` or `UserMessage`."""
+        ...
+
+
+__all__ = [
+    "ActiveOrderTracker",
+    "DataSource",
+    "Market",
+    "OpenTransport",
+    "UserStream",
+]
