@@ -6,7 +6,7 @@ from decimal import Decimal, localcontext
 
 import pytest
 from attrs import evolve
-from hypothesis import assume, example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from venuekit_spec import (
@@ -96,38 +96,34 @@ def test_digits_beyond_a_decimal_context_count() -> None:
         assert not rule.allows(Decimal("1.23456"))
 
 
-ticks = st.builds(
-    lambda digits, exponent: Decimal(digits).scaleb(exponent),
-    st.sampled_from([1, 2, 5, 25]),
-    st.integers(-14, 3),
-)
-figures = st.none() | st.integers(1, 17)
-rules = st.builds(
-    PriceRule,
-    tick=ticks,
-    significant_figures=figures,
-    integers_always=st.booleans(),
-    maximum=st.integers(-3, 12).map(Decimal(1).scaleb),
-)
-
-
 @st.composite
 def valid_prices(draw: st.DrawFn) -> tuple[Instrument, Decimal]:
-    """An instrument, and a price that its rule allows: a multiple of the tick, with few digits or with many."""
-    rule = draw(rules)
-    assert rule.maximum is not None
-    most = int(rule.maximum / rule.tick)
-    assume(most >= 1)
-    steps = draw(
-        st.integers(1, most) | st.integers(max(1, most - 10**6), most) | st.integers(1, min(most, 10**6))
+    """An instrument whose largest price has about as many digits as a double holds, and a price that its rule allows."""
+    digits = draw(st.integers(13, 18))
+    unit = Decimal(1).scaleb(-draw(st.integers(0, digits)))
+    most = draw(st.integers(10 ** (digits - 1), 10**digits - 1))
+    ticks = draw(st.sampled_from([1, 2, 5, 25]))
+    rule = PriceRule(
+        ticks * unit,
+        significant_figures=draw(st.none() | st.integers(1, 17)),
+        integers_always=draw(st.booleans()),
+        maximum=most * unit,
     )
-    price = steps * rule.tick
+    largest = most // ticks
+    price = draw(st.integers(1, largest) | st.integers(largest - 1000, largest)) * ticks * unit
     assume(rule.allows(price))
     return instrument(rule=rule), price
 
 
 @given(valid_prices())
+@settings(max_examples=300)
 @example((instrument(rule=PriceRule(Decimal("1e-10"), maximum=Decimal(99_999))), Decimal("99998.9999999999")))
+@example(
+    (instrument(rule=PriceRule(Decimal(1), maximum=Decimal(9999999999999999))), Decimal(9007199254740993))
+)
+@example(
+    (instrument(rule=PriceRule(Decimal(1), 5, True, maximum=Decimal(10) ** 17)), Decimal(90071992547409931))
+)
 def test_a_valid_price_survives_a_double_where_keys_are_floats(case: tuple[Instrument, Decimal]) -> None:
     """Under `float_keys` every valid price comes back from a double exactly, from its text as the wire has it."""
     listed, price = case

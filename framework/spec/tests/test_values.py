@@ -251,6 +251,7 @@ SECRETIVE: dict[str, Callable[[], object]] = {
     "SocketRequest": lambda: spec.SocketRequest("1", "order.place", {"signature": SECRET}),
     "SocketResponse": lambda: spec.SocketResponse(({"token": SECRET},)),
     "Dial": lambda: spec.Dial(f"wss://example.com/ws?token={SECRET}", headers=(("X-Key", SECRET),)),
+    "Dial with a user": lambda: spec.Dial(f"wss://me:{SECRET}@example.com/ws"),
     "Dial with a secret path": lambda: spec.Dial(f"wss://example.com/ws/{SECRET}", secret_url=True),
     "Send text": lambda: spec.Send(SECRET),
     "Send bytes": lambda: spec.Send(SECRET.encode()),

@@ -5,14 +5,26 @@ A connector does no I/O. It describes its venue (`description`), lists its instr
 that crosses the line is a frozen value. This package knows nobody else.
 """
 
-from venuekit_spec.times import (
-    Instant,
-    MICROSECOND,
-    MILLISECOND,
-    SECOND,
-    Seconds,
-    after,
-    seconds_between,
+from venuekit_spec.auth import (
+    Auth,
+    Credentials,
+    ExternalSigner,
+    NonceRule,
+    Secret,
+)
+from venuekit_spec.description import (
+    CONTRACT_VERSION,
+    Capability,
+    ClientOrderIds,
+    Description,
+    Environment,
+    PoolKind,
+    PoolScope,
+    RatePool,
+    SocketLimits,
+    TopicRule,
+    Uniqueness,
+    no_limit_report,
 )
 from venuekit_spec.errors import (
     AuthenticationRefused,
@@ -32,9 +44,29 @@ from venuekit_spec.errors import (
     UnknownInstrument,
     Unsupported,
     VenueError,
-    VenueUnavailable,
     VenuekitError,
+    VenueUnavailable,
     excerpt,
+)
+from venuekit_spec.flows import (
+    Cost,
+    Flow,
+    HttpRequest,
+    HttpResponse,
+    LimitReport,
+    Request,
+    Response,
+    SocketRequest,
+    SocketResponse,
+    call,
+    http,
+)
+from venuekit_spec.hooks import (
+    CONNECTORS,
+    Connector,
+    hook_names,
+    hookimpl,
+    hookspec,
 )
 from venuekit_spec.instruments import (
     Instrument,
@@ -63,28 +95,6 @@ from venuekit_spec.messages import (
     TopOfBook,
     Trade,
 )
-from venuekit_spec.syncing import (
-    Checksum,
-    ChecksumFunction,
-    Crossed,
-    Ids,
-    Join,
-    SnapshotSource,
-    SyncRule,
-)
-from venuekit_spec.flows import (
-    Cost,
-    Flow,
-    HttpRequest,
-    HttpResponse,
-    LimitReport,
-    Request,
-    Response,
-    SocketRequest,
-    SocketResponse,
-    call,
-    http,
-)
 from venuekit_spec.orders import (
     Absence,
     Accepted,
@@ -111,7 +121,15 @@ from venuekit_spec.orders import (
     Unknown,
     UserMessage,
 )
+from venuekit_spec.protocols import (
+    ActiveOrderTracker,
+    DataSource,
+    Market,
+    OpenTransport,
+    UserStream,
+)
 from venuekit_spec.sessions import (
+    NOTHING,
     Answer,
     Channel,
     Codec,
@@ -119,7 +137,6 @@ from venuekit_spec.sessions import (
     Dial,
     Heard,
     Login,
-    NOTHING,
     Output,
     Outputs,
     Redial,
@@ -132,43 +149,35 @@ from venuekit_spec.sessions import (
     TopicLost,
     Wake,
 )
-from venuekit_spec.auth import (
-    Auth,
-    Credentials,
-    ExternalSigner,
-    NonceRule,
-    Secret,
+from venuekit_spec.syncing import (
+    Checksum,
+    ChecksumFunction,
+    Crossed,
+    Ids,
+    Join,
+    SnapshotSource,
+    SyncRule,
 )
-from venuekit_spec.description import (
-    CONTRACT_VERSION,
-    Capability,
-    ClientOrderIds,
-    Description,
-    Environment,
-    PoolKind,
-    PoolScope,
-    RatePool,
-    SocketLimits,
-    TopicRule,
-    Uniqueness,
-    no_limit_report,
+from venuekit_spec.times import (
+    MICROSECOND,
+    MILLISECOND,
+    SECOND,
+    Instant,
+    Seconds,
+    after,
+    seconds_between,
 )
-from venuekit_spec.protocols import (
-    ActiveOrderTracker,
-    DataSource,
-    Market,
-    OpenTransport,
-    UserStream,
-)
-from venuekit_spec.hooks import (
-    CONNECTORS,
-    Connector,
-    hook_names,
-    hookimpl,
-    hookspec,
+from venuekit_spec.values import (
+    shown_url,
 )
 
 __all__ = [
+    "CONNECTORS",
+    "CONTRACT_VERSION",
+    "MICROSECOND",
+    "MILLISECOND",
+    "NOTHING",
+    "SECOND",
     "Absence",
     "Accepted",
     "ActiveOrderTracker",
@@ -180,8 +189,6 @@ __all__ = [
     "BookChecksum",
     "BookDelta",
     "BookSnapshot",
-    "CONNECTORS",
-    "CONTRACT_VERSION",
     "Capability",
     "Channel",
     "Checksum",
@@ -223,11 +230,8 @@ __all__ = [
     "Liquidity",
     "LocalError",
     "Login",
-    "MICROSECOND",
-    "MILLISECOND",
     "MalformedMessage",
     "Market",
-    "NOTHING",
     "NetworkError",
     "NewOrder",
     "NonceRefused",
@@ -265,7 +269,6 @@ __all__ = [
     "Rows",
     "RuleViolated",
     "Run",
-    "SECOND",
     "Seconds",
     "Secret",
     "Send",
@@ -307,4 +310,5 @@ __all__ = [
     "http",
     "no_limit_report",
     "seconds_between",
+    "shown_url",
 ]

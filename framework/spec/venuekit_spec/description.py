@@ -132,7 +132,9 @@ class Environment:
         try:
             return self.urls[use]
         except KeyError:
-            raise LocalError(f"environment {self.name!r} has no {use!r} URL; it has {', '.join(self.urls)}") from None
+            raise LocalError(
+                f"environment {self.name!r} has no {use!r} URL; it has {', '.join(self.urls)}"
+            ) from None
 
 
 class Uniqueness(StrEnum):
@@ -162,7 +164,8 @@ class Description:
     """Everything about a venue that is known before the first byte. `venue` is its id and the entry point's name.
 
     `kinds` are the instrument kinds it lists, `credentials` the names of what an account needs. `limit_report` reads
-    limits from a response. `endpoint_sockets` are the limits of endpoints (`TopicRule.endpoint`) that differ from `sockets`. `links` are the pages of the venue's documentation that the connector follows.
+    limits from a response. `endpoint_sockets` holds for endpoints (`TopicRule.endpoint`) that differ from `sockets`.
+    `links` are the pages of the venue's documentation that the connector follows.
     """
 
     venue: str

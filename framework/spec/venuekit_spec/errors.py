@@ -128,8 +128,8 @@ class DeadlinePassed(NetworkError):
 class MalformedMessage(VenueError):
     """Bytes of the venue that do not mean what its documentation says: the message is lost, nothing else is.
 
-    `topic` names the stream or the request where it is known, `instrument` the book that lost a message, and `excerpt`
-    the beginning of the offending bytes, made printable.
+    `topic` names the stream (``str(Topic)``) or the request where it is known, `instrument` the book that
+    lost a message, and `excerpt` the beginning of the offending bytes, made printable.
     """
 
     outcome: Outcome = Outcome.UNKNOWN
@@ -175,14 +175,12 @@ class NonceRefused(Refused):
 
 
 def excerpt(frame: bytes | str, length: int = EXCERPT_LENGTH) -> str:
-    """The first `length` bytes of a frame as printable text; undecodable bytes are escaped, a cut is marked.
+    r"""The first `length` bytes of a frame as printable text; undecodable bytes are escaped, a cut is marked.
 
-    >>> excerpt(b'{"a": \\xff}')
-    '{"a": \\\\xff}'
+    >>> excerpt(b'{"a": \xff}')
+    '{"a": \\xff}'
     """
     head = frame[:length]
     text = head.decode("utf-8", "backslashreplace") if isinstance(head, bytes) else head
     printable = "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
     return f"{printable}... ({len(frame)} bytes)" if len(frame) > length else printable
-
-

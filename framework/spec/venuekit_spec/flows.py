@@ -4,8 +4,8 @@ A connector that needs to ask something writes a generator. It yields a request,
 result; the core owns the sockets, the pacing, the signing and the clock::
 
     def server_time(self) -> Flow[Instant]:
-        response = yield HttpRequest("GET", f"{self._rest}/api/v3/time", costs=(Cost("weight", 1),))
-        return decode(response).serverTime * MILLISECOND
+        response = yield from http(HttpRequest("GET", f"{self._rest}/api/v3/time", costs=(Cost("weight", 1),)))
+        return decode(response.body).serverTime * MILLISECOND
 
 A request that gets no answer raises at its ``yield``: `NetworkError` (and `DeadlinePassed`), or for a socket call that the
 venue refused whatever error the session made of it. A flow rarely catches these: the core knows what they mean.
@@ -20,7 +20,7 @@ from attrs import Factory, evolve, field, frozen
 
 from venuekit_spec.errors import MalformedMessage
 from venuekit_spec.times import Instant, Seconds
-from venuekit_spec.values import fixed
+from venuekit_spec.values import fixed, shown_url
 
 T = TypeVar("T")
 
@@ -46,8 +46,8 @@ class Cost:
 class HttpRequest:
     """One HTTP request, exactly as it goes out: `url` is absolute and already percent-encoded, `body` are the bytes.
 
-    `signed`: the core passes it through `Auth.sign` right before the send; the signed bytes are the sent bytes. `nonce`: with
-    this one, not with the next (to burn it, to send the identical bytes again).
+    `signed`: the core passes it through `Auth.sign` right before the send; the signed bytes are the sent bytes.
+    `nonce`: sign with this one, not with the next (to burn it, to send the identical bytes again).
     `repeatable`: sending it twice changes nothing at the venue, so a network failure may be retried. By default a GET is and
     nothing else: a venue that reads by POST says so.
     `label` names it in logs and errors. The repr shows neither query, headers nor body.
@@ -65,7 +65,7 @@ class HttpRequest:
     label: str = ""
 
     def __repr__(self) -> str:
-        return f"<HttpRequest {self.method} {self.url.partition('?')[0]}>"
+        return f"<HttpRequest {self.method} {shown_url(self.url)}>"
 
     def replace(self, **changes: Any) -> HttpRequest:
         """A copy with other values, as a signer makes one."""
@@ -112,7 +112,7 @@ class SocketRequest:
 class SocketResponse:
     """The answer to a `SocketRequest`: the venue's own structure, one per part."""
 
-    parts: tuple[Any, ...]
+    parts: tuple[Any, ...] = field(repr=False)
     received: Instant = 0
 
 
@@ -139,7 +139,7 @@ Flow: TypeAlias = Generator[Request, Response, T]
 
 
 def http(request: HttpRequest) -> Flow[HttpResponse]:
-    """Ask over HTTP: ``response = yield from http(request)``, typed.
+    """A step of a flow, typed: ask over HTTP and have the response.
 
     Raises what the transport throws in; `MalformedMessage` if the core answers an HTTP request with something else.
     """
@@ -150,7 +150,7 @@ def http(request: HttpRequest) -> Flow[HttpResponse]:
 
 
 def call(request: SocketRequest) -> Flow[SocketResponse]:
-    """Ask over an open session: ``answer = yield from call(request)``, typed. Raises as `http` does."""
+    """A step of a flow, typed: ask over an open session and have the answer. Raises as `http` does."""
     response = yield request
     if not isinstance(response, SocketResponse):
         raise MalformedMessage("a socket call was not answered by a socket", topic=request.method)

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from decimal import Context, Decimal
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from attrs import field, frozen
 
@@ -84,7 +84,7 @@ class PriceRule:
             return False
         if self.significant_figures is None or (self.integers_always and price == price.to_integral_value()):
             return True
-        return len(price.normalize().as_tuple().digits) <= self.significant_figures
+        return len(_EXACT.normalize(price).as_tuple().digits) <= self.significant_figures
 
 
 @frozen
@@ -169,9 +169,13 @@ class InstrumentTable(Mapping[str, Instrument]):
         except KeyError:
             raise UnknownInstrument(self._unknown(id_)) from None
 
-    def get(self, id_: str, default: Any = None) -> Any:
+    @overload
+    def get(self, key: str, /) -> Instrument | None: ...
+    @overload
+    def get(self, key: str, /, default: Instrument | V) -> Instrument | V: ...
+    def get(self, key: str, /, default: Any = None) -> Any:
         """The instrument of that id, or `default`."""
-        return self._by_id.get(id_, default)
+        return self._by_id.get(key, default)
 
     def __contains__(self, id_: object) -> bool:
         return id_ in self._by_id

@@ -53,8 +53,9 @@ class NewOrder:
     """One order to be placed. Prices in quote units; `quantity` in `unit`.
 
     `client_order_id` is the venue's form of our id (`Market.client_order_id` made it). `expires` belongs to
-    `TimeInForce.GTD`, `expires_at_height` to `TimeInForce.GTB`. `deadline`: the venue refuses the order if it would act after
-    this instant of its time (Kraken, OKX, Gate, KuCoin, Hyperliquid): it bounds how long an outcome can be unknown.
+    `TimeInForce.GTD`, `expires_at_height` to `TimeInForce.GTB`. `deadline`: the venue refuses the order if it
+    would act after this instant of its time (Kraken, OKX, Gate, KuCoin, Hyperliquid), which bounds how long an outcome can
+    be unknown.
     """
 
     instrument: str
@@ -182,7 +183,7 @@ class OrderReport:
 
 @frozen
 class Balance:
-    """What the account holds of an asset. `delta`: the numbers are a change, not the state. `wallet` where there are many."""
+    """What the account holds of an asset, in a `wallet` where it has many. `delta`: the numbers are a change."""
 
     asset: str
     wallet: str = ""

@@ -20,7 +20,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Protocol, TypeAlias
-from urllib.parse import urlsplit
 
 from attrs import field, frozen
 from msgspec import Struct
@@ -30,7 +29,7 @@ from venuekit_spec.flows import Cost, Flow, LimitReport, SocketRequest
 from venuekit_spec.messages import OrderBookMessage
 from venuekit_spec.orders import UserMessage
 from venuekit_spec.times import Instant, Seconds
-from venuekit_spec.values import fixed
+from venuekit_spec.values import fixed, shown_url
 
 
 class Channel(StrEnum):
@@ -75,7 +74,8 @@ class Dial:
     `ping`: seconds between protocol pings that the driver sends, None for none. `silence`: seconds without any sign of
     life after which the connection counts as dead. `lifetime`: seconds after which the venue ends it, so the core redials
     before. `secret_url`: the path carries a token too, so only scheme and host may be shown.
-    `context` is what the session needs to know of it (KuCoin's ping interval, which endpoint this is); `codec` unpacks frames.
+    `context` is what the session needs to know of it (KuCoin's ping interval, which endpoint this is).
+    `codec` unpacks frames.
     """
 
     url: str = field(repr=False)
@@ -93,9 +93,7 @@ class Dial:
     @property
     def shown_url(self) -> str:
         """The URL as it may be shown: without user, query, and (`secret_url`) path."""
-        parts = urlsplit(self.url)
-        path = "" if self.secret_url else parts.path
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{path}"
+        return shown_url(self.url, path=not self.secret_url)
 
     def __repr__(self) -> str:
         return f"<Dial {self.shown_url}>"
@@ -203,7 +201,10 @@ class Session(Protocol):
         ...
 
     def want(self, topics: frozenset[Topic], now: Instant) -> Outputs:
-        """Subscribe and unsubscribe until exactly `topics` are subscribed. May come before `opened` has settled."""
+        """Subscribe and unsubscribe until exactly `topics` are subscribed. May come before `opened` has settled.
+
+        A topic that was lost, and not for good, is asked for again when it is wanted again.
+        """
         ...
 
     def call(self, request: SocketRequest, now: Instant) -> Outputs:

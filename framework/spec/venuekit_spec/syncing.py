@@ -68,7 +68,10 @@ class Join(StrEnum):
     SPANS_LAST = "spans_last"
     """``first <= L <= last``; stale if ``last < L`` (Binance futures)."""
     NEWER = "newer"
-    """``last > L`` of the snapshot, now and later, in whatever order; older ones are stale (Bitstamp's stamps)."""
+    """``last > L`` of the snapshot, now and later, in whatever order; older ones are stale (Bitstamp's stamps).
+
+    A snapshot older than the first delta that waits for it is taken again: what lies between was never received.
+    """
     ANYWHERE = "anywhere"
     """The snapshot has no id: everything buffered is replayed on top (events are idempotent)."""
 
@@ -81,7 +84,7 @@ class Crossed(StrEnum):
     TRANSIENT = "transient"
     """The feed crosses for moments: a fault only when it lasts longer than `SyncRule.crossed_tolerance`."""
     UNCROSS = "uncross"
-    """Levels carry stamps: the older of two crossing levels is dropped (dYdX)."""
+    """Levels carry stamps: the older of two crossing levels is dropped; of equal age, the smaller size off both (dYdX)."""
 
 
 ChecksumFunction: TypeAlias = Callable[[Rows, Rows, Instrument], int]
@@ -93,8 +96,8 @@ class Checksum:
     """A checksum that the venue sends with (or between) messages, over the best `levels` of each side.
 
     `orders`: the book is order by order and `compute` gets one row per resting order, ``(price, size, order id)``, in queue
-    order (Kraken level 3, Bitfinex R0). `absent` are values that mean "not sent" (OKX sends 0 since it retired the field), `retired` the instant from which the
-    venue no longer sends it: after it the rule's other parts carry the proof alone.
+    order (Kraken level 3, Bitfinex R0). `absent` are values that mean "not sent" (OKX sends 0 since it retired the field).
+    `retired` is the instant from which the venue no longer sends it: the rule's other parts carry the proof alone then.
     """
 
     compute: ChecksumFunction
@@ -139,7 +142,9 @@ class SyncRule:
     @property
     def shows_loss(self) -> bool:
         """Whether a later message of the feed itself shows that one was lost, or makes it good."""
-        return self.snapshot is SnapshotSource.EVERY_MESSAGE or bool({"sequence", "checksum"} & set(self.proofs))
+        return self.snapshot is SnapshotSource.EVERY_MESSAGE or bool(
+            {"sequence", "checksum"} & set(self.proofs)
+        )
 
     @property
     def proofs(self) -> tuple[str, ...]:
