@@ -1,0 +1,70 @@
+"""venuekit: trading venues, as Python objects that can be trusted.
+
+`open_exchange` opens one venue and keeps live, *proven* order books of it; each venue is a connector, installed separately
+and found through its entry point (`installed_connectors`).
+"""
+
+from venuekit.books import (
+    BookDrift,
+    BookNotLive,
+    BookState,
+    BookView,
+    Drift,
+    Level,
+    LevelsUnknown,
+    OrderBook,
+    Proof,
+    StateChange,
+)
+from venuekit.broadcast import Overflow, Subscription
+from venuekit.clock import Clock, SystemClock, VirtualClock
+from venuekit.events import Event, FrameRefused, LinkChange, LinkState, SnapshotFailed, TopicRefused
+from venuekit.exchange import Exchange, NetworkTransports, Transports, open_exchange
+from venuekit.loader import (
+    ConnectorBroken,
+    ConnectorError,
+    ConnectorNotInstalled,
+    ContractMismatch,
+    InstalledConnector,
+    LoadedConnector,
+    connect,
+    installed_connectors,
+    load_connector,
+)
+
+__all__ = [
+    "BookDrift",
+    "BookNotLive",
+    "BookState",
+    "BookView",
+    "Clock",
+    "ConnectorBroken",
+    "ConnectorError",
+    "ConnectorNotInstalled",
+    "ContractMismatch",
+    "Drift",
+    "Event",
+    "Exchange",
+    "FrameRefused",
+    "InstalledConnector",
+    "Level",
+    "LevelsUnknown",
+    "LinkChange",
+    "LinkState",
+    "LoadedConnector",
+    "NetworkTransports",
+    "OrderBook",
+    "Overflow",
+    "Proof",
+    "SnapshotFailed",
+    "StateChange",
+    "Subscription",
+    "SystemClock",
+    "TopicRefused",
+    "Transports",
+    "VirtualClock",
+    "connect",
+    "installed_connectors",
+    "load_connector",
+    "open_exchange",
+]

@@ -1,0 +1,520 @@
+"""The tracker: messages in, proven books out. One for all venues.
+
+A `OrderBookTrackerEntry` keeps one book by the `SyncRule` of its feed. It does no I/O and reads no clock: messages and
+instants come in, and what it needs (a snapshot, a new subscription) goes out through one callback. What happens:
+
+* Before a snapshot, deltas of a feed with REST snapshots are kept (bounded) and later judged by the same rule as live
+  ones; a snapshot too old to join them is refused, the kept deltas stay. Deltas of a feed with in-band snapshots are
+  dropped: the snapshot stands for everything before it.
+* A loss is noticed on the message that shows it, and the book leaves LIVE before anybody can read it.
+* A snapshot replaces the book. It never merges.
+* A checksum is compared after the message it came with; a mismatch, or a book crossed against the rule, is a loss.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, Final
+
+from attrs import define
+
+from venuekit.books.audit import Drift, differences
+from venuekit.books.book import OrderBook
+from venuekit.books.changes import BookDrift, BookMessage, StateChange
+from venuekit.books.ladder import MALFORMED_ROW, Ladder
+from venuekit.books.states import BookEvent, BookState, following
+from venuekit.books.sync import GAP, STALE, Follower
+from venuekit_spec import (
+    BookChecksum,
+    BookDelta,
+    BookSnapshot,
+    Crossed,
+    Ids,
+    Instant,
+    Instrument,
+    InstrumentStatus,
+    MalformedMessage,
+    Side,
+    SnapshotSource,
+    StatusChange,
+    SyncRule,
+    Topic,
+    after,
+)
+
+KEPT_DELTAS: Final = 20_000
+"""How many deltas wait for a snapshot at most; the oldest are dropped, which a snapshot then shows as too old."""
+
+LIVE = BookState.LIVE
+_MAY_CROSS: Final = frozenset({InstrumentStatus.AUCTION, InstrumentStatus.HALTED})
+
+
+class Need(StrEnum):
+    """What an entry asks of whoever drives it."""
+
+    SNAPSHOT = "snapshot"
+    """Run `DataSource.snapshot` and hand in the result."""
+    RESUBSCRIBE = "resubscribe"
+    """Subscribe to the topic anew: its in-band snapshot is wanted."""
+
+
+@define
+class Counters:
+    """What happened to one book. `buffered` deltas waited for a snapshot; `deltas` were applied, from there or live."""
+
+    snapshots: int = 0
+    deltas: int = 0
+    buffered: int = 0
+    stale: int = 0
+    before_snapshot: int = 0
+    too_old: int = 0
+    gaps: int = 0
+    repairs: int = 0
+    checksums: int = 0
+    checksum_failures: int = 0
+    crossed: int = 0
+    malformed: int = 0
+    audits: int = 0
+    audits_open: int = 0
+    drifts: int = 0
+
+
+@define
+class _Audit:
+    """One audit under way: everything applied since it began, and the snapshot once it is there."""
+
+    deltas: list[BookDelta]
+    snapshot: BookSnapshot | None = None
+    conclude: Instant | None = None
+
+
+class OrderBookTrackerEntry:
+    """One book and everything that keeps it right. `topic` is the feed, `heard` its last sign of life."""
+
+    def __init__(
+        self,
+        topic: Topic,
+        instrument: Instrument,
+        rule: SyncRule,
+        need: Callable[[OrderBookTrackerEntry, Need], None],
+        *,
+        venue: str = "",
+    ) -> None:
+        self.topic = topic
+        self.rule = rule
+        self.venue = venue
+        self.book = OrderBook(instrument, rule.proofs)
+        self.counters = Counters()
+        self.heard: Instant = 0
+        self.since: Instant = 0
+        """When the book came to the state it is in."""
+        self._need = need
+        self._follower = Follower(rule)
+        self._kept: deque[BookDelta] = deque(maxlen=KEPT_DELTAS)
+        self._audit: _Audit | None = None
+        self._crossed_since: Instant | None = None
+        self._was_live = False
+        self._bests: tuple[Any, Any] = (None, None)
+        """The best keys of the last snapshot, from which the way to the horizon is measured."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.venue} {self.topic} {self.book.state}>"
+
+    # What it waits for
+
+    @property
+    def waits_for_snapshot(self) -> bool:
+        """Whether a snapshot by REST would help."""
+        return self.rule.snapshot is SnapshotSource.REST and self._waiting
+
+    @property
+    def waits_for_renewal(self) -> bool:
+        """Whether a new subscription would help."""
+        return self.rule.snapshot is not SnapshotSource.REST and self._waiting
+
+    @property
+    def audits_by_window(self) -> bool:
+        """Whether ids cannot say which of a book and a snapshot is newer."""
+        return self.rule.ids in {Ids.ARRIVAL, Ids.RISING}
+
+    @property
+    def near_horizon(self) -> bool:
+        """Whether the market has moved half way to the edge of what the last snapshot showed, on either side."""
+        return self.book.live and any(map(_half_way, (self.book.bid_side, self.book.ask_side), self._bests))
+
+    @property
+    def _waiting(self) -> bool:
+        return self.book.state in {BookState.BUFFERING, BookState.GAP}
+
+    # What the driver tells
+
+    def started(self, now: Instant) -> None:
+        """The venue confirmed the subscription."""
+        self.heard = now
+        if self.book.state in {BookState.EMPTY, BookState.STALE}:
+            self.subscribed(now)
+
+    def subscribed(self, now: Instant) -> None:
+        """The feed started, or started again on another socket: nothing from before can be continued."""
+        self.heard = now
+        self._kept.clear()
+        self._move(BookEvent.SUBSCRIBED, "waiting for a snapshot", now)
+        if self.rule.snapshot is SnapshotSource.REST:
+            self._need(self, Need.SNAPSHOT)
+
+    def disconnected(self, reason: str, now: Instant) -> None:
+        """The socket is gone."""
+        self._kept.clear()
+        self._move(BookEvent.DISCONNECTED, reason, now)
+
+    def close(self, reason: str, now: Instant) -> None:
+        """Nobody wants the book any more, or the venue refused it."""
+        self._kept.clear()
+        self._move(BookEvent.CLOSED, reason, now)
+
+    def lost(self, reason: str, now: Instant) -> None:
+        """A message is missing or unreadable: leave LIVE and ask for a repair."""
+        self.counters.gaps += self.book.state is LIVE
+        self._leave(reason, now)
+
+    def silent(self, now: Instant) -> bool:
+        """Whether the topic has been silent beyond its limit; the book is STALE from then on."""
+        limit = self.rule.silence
+        if limit is None or self.book.state not in {LIVE, BookState.GAP, BookState.BUFFERING}:
+            return False
+        if now < after(self.heard, limit):
+            return False
+        self._move(BookEvent.SILENT, f"silent for {limit:g} s", now)
+        return True
+
+    def status(self, change: StatusChange) -> None:
+        """The venue changed what may be done with the instrument: an auction may cross the book."""
+        self.heard = change.received
+        self.book.status = change.status
+
+    # Messages
+
+    def delta(self, delta: BookDelta) -> None:
+        """Judge a delta and apply it, keep it, or notice what is missing.
+
+        Raises `MalformedMessage` for a row that is no level; the book has then left LIVE.
+        """
+        self.heard = delta.received
+        if self.book.state is not LIVE:
+            self._wait(delta)
+            return
+        verdict = self._follower.judge(delta)
+        if verdict is STALE:
+            self.counters.stale += 1
+        elif verdict is GAP:
+            self._keep(delta)
+            if self._follower.joined:
+                self.lost(f"after {self._follower.at} came {delta.first or delta.last}", delta.received)
+            else:
+                self._too_old(delta, delta.received)
+        else:
+            self._apply(delta)
+            fault = self._fault(delta)
+            if fault:
+                self.lost(fault, delta.received)
+                return
+            self._tell(delta)
+            if self._audit is not None:
+                self._audit.deltas.append(delta)
+                self._conclude_by_id()
+
+    def snapshot(self, snapshot: BookSnapshot) -> None:
+        """Start the book anew, join what was kept, or settle the audit that asked for it.
+
+        Raises `MalformedMessage` for a row that is no level; the book then waits for another.
+        """
+        self.heard = snapshot.received
+        source = self.rule.snapshot
+        if source is SnapshotSource.REST and self.book.state is LIVE:
+            self._audit_with(snapshot)
+        elif source is SnapshotSource.EVERY_MESSAGE and snapshot.time and snapshot.time < self.book.time:
+            self.counters.stale += 1
+        elif self.book.state is not BookState.CLOSED:
+            self._join(snapshot)
+
+    def checksum(self, message: BookChecksum) -> None:
+        """Compare a checksum that came in a frame of its own."""
+        self.heard = message.received
+        fault = self._compare(message.checksum, message.received) if self.book.state is LIVE else ""
+        if fault:
+            self.lost(fault, message.received)
+
+    # Audits
+
+    def begin_audit(self) -> bool:
+        """Keep the deltas from here on, for comparison; whether there is anything to audit."""
+        if self.book.state is not LIVE:
+            return False
+        self._audit = _Audit([])
+        return True
+
+    def audit(self, snapshot: BookSnapshot) -> None:
+        """Compare with a fresh snapshot: at once, once the book reaches its id, or once the window has passed."""
+        self._audit_with(snapshot)
+
+    def tick(self, now: Instant) -> None:
+        """Time has passed: an audit by window may be due."""
+        audit = self._audit
+        if audit is not None and audit.conclude is not None and now >= audit.conclude:
+            self._conclude_by_window(audit, now)
+
+    # Inside
+
+    def _wait(self, delta: BookDelta) -> None:
+        if self.book.state is BookState.CLOSED:
+            return
+        if self.book.state in {BookState.EMPTY, BookState.STALE}:
+            self.subscribed(delta.received)
+        if self.rule.snapshot is SnapshotSource.REST:
+            self._keep(delta)
+        else:
+            self.counters.before_snapshot += 1
+
+    def _keep(self, delta: BookDelta) -> None:
+        if self.rule.snapshot is SnapshotSource.REST:
+            self.counters.buffered += 1
+            self._kept.append(delta)
+
+    def _join(self, snapshot: BookSnapshot) -> None:
+        book, follower = self.book, self._follower
+        try:
+            book.bid_side.load(snapshot.bids, snapshot.depth)
+            book.ask_side.load(snapshot.asks, snapshot.depth)
+        except MALFORMED_ROW as error:
+            raise self._malformed(error, snapshot) from error
+        follower.start(snapshot.last)
+        book.last, book.time, book.received = snapshot.last, snapshot.time, snapshot.received
+        book.evidence.restart(snapshot.received)
+        self._note_bests()
+        if self.rule.depth is not None:
+            self._cut()
+        if not self._join_kept(snapshot):
+            return
+        fault = self._fault(snapshot)
+        if fault:
+            self.lost(fault, snapshot.received)
+            return
+        repaired = self._was_live
+        book.revision += 1
+        self.counters.snapshots += 1
+        self.counters.repairs += repaired
+        self._was_live = True
+        self._audit = None
+        self._move(BookEvent.JOINED, "", snapshot.received)
+        self._tell(snapshot)
+
+    def _join_kept(self, snapshot: BookSnapshot) -> bool:
+        """Apply what waited for the snapshot. False: it is too old, or there is a hole in what waited."""
+        kept, stale, applied = self._kept, 0, self.counters.deltas
+        while kept:
+            verdict = self._follower.judge(kept[0])
+            if verdict is GAP:
+                self.counters.deltas = applied
+                self._too_old(kept[0], snapshot.received)
+                return False
+            delta = kept.popleft()
+            if verdict is STALE:
+                stale += 1
+            else:
+                self._apply(delta)
+        self.counters.stale += stale
+        return True
+
+    def _too_old(self, delta: BookDelta, now: Instant) -> None:
+        """The snapshot ends before the feed began (or what waited for it has a hole): another is wanted."""
+        self.counters.too_old += 1
+        self._leave(f"the snapshot at {self._follower.at} does not reach {delta.first or delta.last}", now)
+
+    def _apply(self, delta: BookDelta) -> None:
+        book, follower = self.book, self._follower
+        try:
+            book.bid_side.apply(delta.bids)
+            book.ask_side.apply(delta.asks)
+        except MALFORMED_ROW as error:
+            raise self._malformed(error, delta) from error
+        follower.advance(delta)
+        book.last = follower.at
+        book.time = delta.time
+        book.received = delta.received
+        book.revision += 1
+        book.evidence.sequence += 1
+        self.counters.deltas += 1
+        if self.rule.depth is not None:
+            self._cut()
+
+    def _fault(self, message: BookSnapshot | BookDelta) -> str:
+        """What contradicts the book after `message`; empty when nothing does."""
+        value = message.checksum
+        fault = "" if value is None else self._compare(value, message.received)
+        bids, asks = self.book.bid_side.keys, self.book.ask_side.keys
+        if bids and asks and bids[-1] > -asks[-1]:
+            return fault or self._crossed(message.received)
+        self._crossed_since = None
+        return fault
+
+    def _compare(self, value: int, now: Instant) -> str:
+        checksum, book = self.rule.checksum, self.book
+        if checksum is None or not checksum.applies(value, now):
+            return ""
+        bids, asks = book.bid_side.best(checksum.levels), book.ask_side.best(checksum.levels)
+        computed = checksum.compute(bids, asks, book.instrument)
+        if computed != value:
+            self.counters.checksum_failures += 1
+            return f"checksum {computed} is not the venue's {value}"
+        self.counters.checksums += 1
+        book.evidence.checksums += 1
+        book.evidence.checked = now
+        return ""
+
+    def _crossed(self, now: Instant) -> str:
+        """Whether a crossed book is a fault here: not in an auction, and not within the feed's tolerance."""
+        if self.book.status in _MAY_CROSS:
+            return ""
+        self.counters.crossed += 1
+        if self.rule.crossed is Crossed.TRANSIENT:
+            if self._crossed_since is None:
+                self._crossed_since = now
+            if now < after(self._crossed_since, self.rule.crossed_tolerance):
+                return ""
+        self._crossed_since = None
+        return "the book is crossed"
+
+    def _cut(self) -> None:
+        depth = self.rule.depth
+        assert depth is not None
+        self.book.bid_side.cut(depth)
+        self.book.ask_side.cut(depth)
+
+    def _audit_with(self, snapshot: BookSnapshot) -> None:
+        audit = self._audit
+        if audit is None:
+            return  # an answer to a question that is settled: a snapshot never merges into a live book
+        audit.snapshot = snapshot
+        if snapshot.last is None or self.audits_by_window:
+            audit.conclude = after(snapshot.received, self.rule.audit_window)
+        else:
+            self._conclude_by_id()
+
+    def _conclude_by_id(self) -> None:
+        audit, book = self._audit, self.book
+        if audit is None or audit.snapshot is None or audit.conclude is not None:
+            return
+        snapshot = audit.snapshot
+        if book.last is None or snapshot.last is None or book.last < snapshot.last:
+            return  # the snapshot is ahead of the stream: compare once the book is there
+        self._audit = None
+        fresh = (Ladder(Side.BUY), Ladder(Side.SELL))
+        follower = Follower(self.rule)
+        follower.start(snapshot.last)
+        try:
+            fresh[0].load(snapshot.bids, snapshot.depth)
+            fresh[1].load(snapshot.asks, snapshot.depth)
+            for delta in audit.deltas:
+                verdict = follower.judge(delta)
+                if verdict is GAP:
+                    self.counters.audits_open += 1  # older than the audit's beginning: says nothing of now
+                    return
+                if verdict is not STALE:
+                    fresh[0].apply(delta.bids)
+                    fresh[1].apply(delta.asks)
+                    follower.advance(delta)
+        except MALFORMED_ROW as error:
+            raise self._malformed(error, snapshot, live=True) from error
+        if follower.at != book.last:
+            self.counters.audits_open += 1
+            return
+        drift = differences(book.bid_side, fresh[0]) + differences(book.ask_side, fresh[1])
+        book.bid_side.adopt(fresh[0])
+        book.ask_side.adopt(fresh[1])
+        self._note_bests()
+        self._audited(drift, snapshot.received)
+
+    def _conclude_by_window(self, audit: _Audit, now: Instant) -> None:
+        self._audit = None
+        snapshot, book = audit.snapshot, self.book
+        if snapshot is None or book.state is not LIVE:
+            return
+        fresh = (Ladder(Side.BUY), Ladder(Side.SELL))
+        try:
+            fresh[0].load(snapshot.bids, snapshot.depth)
+            fresh[1].load(snapshot.asks, snapshot.depth)
+        except MALFORMED_ROW as error:
+            raise self._malformed(error, snapshot, live=True) from error
+        touched = [
+            frozenset(ladder.key(row[0]) for delta in audit.deltas for row in getattr(delta, side))
+            for ladder, side in ((book.bid_side, "bids"), (book.ask_side, "asks"))
+        ]
+        drift = differences(book.bid_side, fresh[0], touched[0]) + differences(
+            book.ask_side, fresh[1], touched[1]
+        )
+        self._audited(drift, snapshot.received)
+        if drift:
+            self.lost(f"an audit found {len(drift)} levels to differ", now)
+
+    def _audited(self, drift: list[Drift], now: Instant) -> None:
+        evidence = self.book.evidence
+        self.counters.audits += 1
+        evidence.audits += 1
+        evidence.audited = now
+        if drift:
+            self.counters.drifts += 1
+            self._tell(BookDrift(instrument=self.book.instrument.id, levels=tuple(drift), at=now))
+
+    def _malformed(
+        self, error: Exception, message: BookSnapshot | BookDelta, *, live: bool = False
+    ) -> MalformedMessage:
+        """The error for rows that are no levels. The book is lost with them, except when only an audit read them."""
+        self.counters.malformed += 1
+        if not live:
+            self.lost(f"a malformed row: {error}", message.received)
+        rows = f"bids {list(message.bids[:3])} asks {list(message.asks[:3])}"
+        return MalformedMessage(
+            f"no level: {error}",
+            venue=self.venue,
+            topic=str(self.topic),
+            instrument=self.book.instrument.id,
+            frame=rows,
+        )
+
+    def _note_bests(self) -> None:
+        bids, asks = self.book.bid_side.keys, self.book.ask_side.keys
+        self._bests = (bids[-1] if bids else None, asks[-1] if asks else None)
+
+    def _ask(self) -> None:
+        self._need(self, Need.SNAPSHOT if self.rule.snapshot is SnapshotSource.REST else Need.RESUBSCRIBE)
+
+    def _leave(self, reason: str, now: Instant) -> None:
+        self._move(BookEvent.LOST, reason, now)
+        if self.book.state in {BookState.GAP, BookState.BUFFERING}:
+            self._ask()
+
+    def _move(self, event: BookEvent, reason: str, now: Instant) -> None:
+        book, before = self.book, self.book.state
+        book.state = following(before, event)
+        book.reason = reason
+        if book.state is not LIVE:
+            self._audit = None
+        if book.state is not before:
+            self.since = now
+            self._tell(
+                StateChange(
+                    instrument=book.instrument.id, before=before, state=book.state, reason=reason, at=now
+                )
+            )
+
+    def _tell(self, message: BookMessage) -> None:
+        for listener in self.book.listeners:
+            listener(message)
+
+
+def _half_way(ladder: Ladder, start: Any) -> bool:
+    if ladder.horizon is None:
+        return False
+    return not ladder.keys or start is None or ladder.keys[-1] - ladder.horizon < (start - ladder.horizon) / 2

@@ -1,0 +1,103 @@
+"""``venuekit book VENUE PAIR``: a live order book in the terminal."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+
+import anyio
+import click
+
+from venuekit.books import OrderBook
+
+
+@click.command("book", short_help="a live order book in the terminal")
+@click.argument("venue")
+@click.argument("pair")
+@click.option(
+    "--environment", default="", help="Where the venue runs, for example testnet; its first one by default."
+)
+@click.option("--variant", default="", help="One of several book feeds, for example a depth.")
+@click.option("--depth", default=10, show_default=True, help="Levels a side.")
+@click.option("--once", is_flag=True, help="Print the first proven state and end.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, a line for each state.")
+@click.option(
+    "--timeout", default=30.0, show_default=True, help="Seconds to wait for the first proven state."
+)
+def command(
+    venue: str,
+    pair: str,
+    environment: str,
+    variant: str,
+    depth: int,
+    once: bool,
+    as_json: bool,
+    timeout: float,
+) -> None:
+    """Show the live book of PAIR (canonical, for example BTC-USDT) on VENUE."""
+    anyio.run(
+        partial(
+            _show,
+            venue,
+            pair,
+            environment=environment,
+            variant=variant,
+            depth=depth,
+            once=once,
+            json_lines=as_json,
+            patience=timeout,
+        )
+    )
+
+
+async def _show(
+    venue: str,
+    pair: str,
+    *,
+    environment: str,
+    variant: str,
+    depth: int,
+    once: bool,
+    json_lines: bool,
+    patience: float,
+) -> None:
+    from venuekit.exchange import open_exchange
+
+    async with open_exchange(venue, pairs=[pair], environment=environment, variant=variant) as exchange:
+        book = exchange.books[pair]
+        try:
+            with anyio.fail_after(patience):
+                await book.wait_live()
+        except TimeoutError:
+            raise click.ClickException(
+                f"no proven book of {pair} within {patience:g} s: {book.reason or book.state}"
+            ) from None
+        if json_lines:
+            await _json_lines(book, depth, once=once)
+        else:
+            await _ladder(book, depth, once=once)
+
+
+async def _json_lines(book: OrderBook, depth: int, *, once: bool) -> None:
+    from venuekit.cli.ladder import as_json
+
+    async for state in book.changes():
+        click.echo(json.dumps(as_json(state, depth)))
+        if once:
+            return
+
+
+async def _ladder(book: OrderBook, depth: int, *, once: bool) -> None:
+    from rich.console import Console
+    from rich.live import Live
+
+    from venuekit.cli.ladder import ladder
+
+    console = Console()
+    if once:
+        console.print(ladder(book, depth))
+        return
+    with Live(ladder(book, depth), console=console, auto_refresh=False, screen=True) as live:
+        async for state in book.changes():
+            live.update(ladder(state, depth), refresh=True)
+            await anyio.sleep(0.05)  # the eye takes no more than twenty pictures a second

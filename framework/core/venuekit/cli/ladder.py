@@ -1,0 +1,72 @@
+"""Books as text: a ladder for the terminal, plain JSON for programs."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from venuekit.books import BookState, BookView, Level, OrderBook
+
+STATE_STYLES = {
+    BookState.LIVE: "bold green",
+    BookState.GAP: "bold red",
+    BookState.STALE: "bold red",
+    BookState.CLOSED: "dim",
+}
+BAR = 24
+
+
+def plain(number: Decimal) -> str:
+    """A decimal without exponent and without trailing zeros."""
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def ladder(book: OrderBook, depth: int) -> RenderableType:
+    """The best `depth` levels of each side around the spread, and what the book rests on. Unproven numbers are dimmed."""
+    view: BookView = book if book.live else book.unproven
+    bids, asks = view.bids(depth), view.asks(depth)
+    largest = max((level.size for level in (*bids, *asks)), default=Decimal(1))
+    table = Table(box=None, padding=(0, 1), show_header=False)
+    table.add_column("size", justify="right", min_width=16)
+    table.add_column("price", justify="right", min_width=14)
+    table.add_column("bar", min_width=BAR)
+    dim = "" if book.live else " dim"
+    for level in reversed(asks):
+        table.add_row(*_row(level, largest, "red" + dim))
+    table.add_row("", Text(_middle(bids, asks), style="bold"), "")
+    for level in bids:
+        table.add_row(*_row(level, largest, "green" + dim))
+    state = Text(book.state.value.upper(), style=STATE_STYLES.get(book.state, "yellow"))
+    head = Text.assemble((book.instrument.id, "bold"), "  ", state, f"  {book.reason or book.proof}")
+    return Group(head, table)
+
+
+def as_json(book: OrderBook, depth: int) -> dict[str, Any]:
+    """The book as JSON-ready values; numbers are decimal text."""
+    view: BookView = book if book.live else book.unproven
+    return {
+        "pair": book.instrument.id,
+        "state": book.state.value,
+        "reason": book.reason,
+        "last": book.last,
+        "time": book.time,
+        "proof": str(book.proof),
+        "bids": [[plain(level.price), plain(level.size)] for level in view.bids(depth)],
+        "asks": [[plain(level.price), plain(level.size)] for level in view.asks(depth)],
+    }
+
+
+def _row(level: Level, largest: Decimal, style: str) -> tuple[Text, Text, Text]:
+    bar = "█" * max(1, round(BAR * level.size / largest))
+    return Text(plain(level.size), style=style), Text(plain(level.price), style=style), Text(bar, style=style)
+
+
+def _middle(bids: list[Level], asks: list[Level]) -> str:
+    if not bids or not asks:
+        return "one side is empty"
+    return f"spread {plain(asks[0].price - bids[0].price)}"

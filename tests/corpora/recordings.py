@@ -1,0 +1,136 @@
+"""Where recordings and their oracles are, and how a replay is compared with an oracle.
+
+Recordings of real venues are not part of the repository. They are looked for in the folder that VENUEKIT_CORPORA names, or
+in ``shared/corpora`` beside the repository; what they should come to stands in ``oracle`` beside that folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import define, field
+
+from venuekit import Level, OrderBook
+from venuekit.books import BookView
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+CORPORA = Path(os.environ.get("VENUEKIT_CORPORA") or REPOSITORY.parent / "shared" / "corpora")
+ORACLES = CORPORA.parent / "oracle"
+
+
+def recordings(pattern: str) -> list[Any]:
+    """The recordings whose names match, as pytest parameters; one that skips with the reason where there are none."""
+    found = sorted(CORPORA.glob(f"{pattern}.jsonl.gz"))
+    if found:
+        return [pytest.param(path, id=name_of(path)) for path in found]
+    reason = f"no recording {pattern} in {CORPORA}"
+    return [pytest.param(Path(), id=pattern, marks=pytest.mark.skip(reason=reason))]
+
+
+def name_of(path: Path) -> str:
+    """The name of a recording."""
+    return path.name.removesuffix(".jsonl.gz")
+
+
+@cache
+def oracle(path: Path) -> dict[str, Any]:
+    """What a recording should come to. Skips the test where nobody has worked that out."""
+    file = ORACLES / f"{name_of(path)}.json"
+    if not file.exists():
+        pytest.skip(f"no oracle for {name_of(path)} in {ORACLES}")
+    loaded: dict[str, Any] = json.loads(file.read_bytes())
+    return loaded
+
+
+@cache
+def faults(path: Path) -> list[dict[str, Any]]:
+    """Which dropped record a correct builder notices where."""
+    file = ORACLES / "faults" / f"{name_of(path)}.json"
+    return json.loads(file.read_bytes()) if file.exists() else []
+
+
+def plain(number: Decimal) -> str:
+    """Without exponent and trailing zeros, as the oracles write numbers."""
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def levels_text(levels: Iterable[Level]) -> str:
+    """Levels as a digest has them."""
+    return ";".join(f"{plain(level.price)}:{plain(level.size)}" for level in levels)
+
+
+@define
+class Comparison:
+    """How the books of one replay compare with the oracle of the recording.
+
+    `pair_of` maps the oracle's symbols to ours. Call `after` with each record index once the record was played.
+    """
+
+    expected: dict[str, Any]
+    books: Callable[[str], OrderBook]
+    pair_of: Callable[[str], str]
+    equal: int = 0
+    different: list[str] = field(factory=list)
+    updates: dict[str, int] = field(factory=dict)
+    _digests: dict[str, Any] = field(factory=dict)
+    _revisions: dict[str, int] = field(factory=dict)
+    _checkpoints: dict[int, list[dict[str, Any]]] = field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        for symbol in self.expected["per_symbol"]:
+            self._digests[symbol] = hashlib.sha256()
+            self._revisions[symbol] = self.updates[symbol] = 0
+        for checkpoint in self.expected["checkpoints"]:
+            self._checkpoints.setdefault(checkpoint["record"], []).append(checkpoint)
+
+    def after(self, index: int | None, *, from_socket: bool) -> None:
+        """A record was played. A record without index was inserted: it is not part of the recording."""
+        if index is None:
+            return
+        depth = self.expected["digest"]["levels"]
+        for symbol, digest in self._digests.items():
+            book = self.books(self.pair_of(symbol))
+            if book.revision == self._revisions[symbol]:
+                continue
+            self._revisions[symbol] = book.revision
+            if from_socket and book.live:
+                view = book.unproven
+                line = f"{index}|{levels_text(view.bids(depth))}|{levels_text(view.asks(depth))}\n"
+                digest.update(line.encode())
+                self.updates[symbol] += 1
+        for checkpoint in self._checkpoints.get(index, ()):
+            self._check(checkpoint)
+
+    def digests_equal(self) -> dict[str, bool]:
+        """Per symbol, whether every update of the book was the oracle's, and as many."""
+        return {
+            symbol: (self.updates[symbol], digest.hexdigest())
+            == tuple(self.expected["digest"]["symbols"][symbol][key] for key in ("n", "sha256"))
+            for symbol, digest in self._digests.items()
+        }
+
+    def _check(self, checkpoint: dict[str, Any]) -> None:
+        book = self.books(self.pair_of(checkpoint["symbol"]))
+        same = all(
+            _levels(book.unproven, side) == [(Decimal(price), Decimal(size)) for price, size in checkpoint[side]]
+            for side in ("bids", "asks")
+        )
+        sequence = checkpoint.get("seq")
+        if same and book.live and (sequence is None or book.last is None or book.last == sequence):
+            self.equal += 1
+        else:
+            self.different.append(f"{checkpoint['symbol']} after record {checkpoint['record']}")
+
+
+def _levels(view: BookView, side: str) -> list[tuple[Decimal, Decimal]]:
+    levels = view.bids(25) if side == "bids" else view.asks(25)
+    return [(level.price, level.size) for level in levels]

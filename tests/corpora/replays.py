@@ -1,0 +1,93 @@
+"""Replays of recordings through a connector and the whole core, as live, on a virtual clock."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+from attrs import frozen
+from tests.corpora.recordings import Comparison, oracle
+
+from venuekit import Exchange, LoadedConnector, open_exchange
+from venuekit.books import Counters
+from venuekit.pacing import PacerRegistry
+from venuekit.tapes import Played, Record, TapePlayer, open_tape
+
+
+@frozen
+class Prepared:
+    """A recording made ready for the player: a tape, what its sidecar adds, and what to open."""
+
+    tape: Path
+    sidecar: Path | None
+    pairs: tuple[str, ...]
+    pair_of: Callable[[str], str]
+    channels: tuple[str, ...] = ("book",)
+    variant: str = ""
+
+
+@frozen
+class Replayed:
+    """What a replay came to. `counters` by the oracle's symbols."""
+
+    comparison: Comparison
+    counters: dict[str, Counters]
+    played: Played
+    frames: int
+    malformed: int
+
+
+@asynccontextmanager
+async def opened(
+    connector: LoadedConnector, prepared: Prepared, player: TapePlayer, **options: Any
+) -> AsyncIterator[list[Exchange]]:
+    """Open an exchange on a tape. It becomes available (in the list) once the tape has told the instruments."""
+    found: list[Exchange] = []
+    over = anyio.Event()
+
+    async def run() -> None:
+        async with open_exchange(
+            connector,
+            pairs=prepared.pairs,
+            channels=prepared.channels,
+            variant=prepared.variant,
+            clock=player.clock,
+            transports=player,
+            pacers=PacerRegistry(),
+            seed=1,
+            **options,
+        ) as exchange:
+            found.append(exchange)
+            await over.wait()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run)
+        yield found
+        over.set()
+
+
+async def replay(connector: LoadedConnector, recording: Path, prepared: Prepared) -> Replayed:
+    """Play a prepared recording and compare it with the oracle of `recording` after each record."""
+    player = TapePlayer(open_tape(prepared.tape, prepared.sidecar))
+    expected = oracle(recording)
+    async with opened(connector, prepared, player) as found:
+        comparison = Comparison(expected, lambda pair: found[0].books[pair], prepared.pair_of)
+
+        def on_record(index: int | None, record: Record) -> None:
+            if found:
+                comparison.after(index, from_socket=record.channel == "ws")
+
+        played = await player.play(on_record=on_record, close=False)
+        exchange = found[0]
+        links = exchange.link_counters().values()
+        counters = {symbol: exchange.counters()[prepared.pair_of(symbol)] for symbol in expected["per_symbol"]}
+        return Replayed(
+            comparison,
+            counters,
+            played,
+            sum(link.frames for link in links),
+            sum(link.malformed for link in links),
+        )
