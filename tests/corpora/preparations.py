@@ -59,7 +59,12 @@ def binance_spot(recording: Path, folder: Path) -> Prepared:
 
 def _binance_symbol(symbol: str) -> dict[str, Any]:
     base, quote = binance_pair(symbol).split("-")
-    price = {"filterType": "PRICE_FILTER", "minPrice": "0.00000001", "maxPrice": "1000000", "tickSize": "0.00000001"}
+    price = {
+        "filterType": "PRICE_FILTER",
+        "minPrice": "0.00000001",
+        "maxPrice": "1000000",
+        "tickSize": "0.00000001",
+    }
     size = {"filterType": "LOT_SIZE", "minQty": "0.00000001", "maxQty": "9000000", "stepSize": "0.00000001"}
     return {
         "symbol": symbol,
@@ -88,4 +93,6 @@ def kraken_v2(recording: Path, folder: Path) -> Prepared:
                 connections.add(record["conn"])
     pairs = tuple(kraken_pair(symbol) for symbol in oracle(recording)["per_symbol"])
     header = {"venue": "kraken", "pairs": pairs, "paths": "last", "connections": sorted(connections)}
-    return Prepared(tape, write_sidecar(folder / "sidecar.jsonl", header, []), pairs, kraken_pair, variant="1000")
+    return Prepared(
+        tape, write_sidecar(folder / "sidecar.jsonl", header, []), pairs, kraken_pair, variant="1000"
+    )

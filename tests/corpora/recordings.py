@@ -121,7 +121,8 @@ class Comparison:
     def _check(self, checkpoint: dict[str, Any]) -> None:
         book = self.books(self.pair_of(checkpoint["symbol"]))
         same = all(
-            _levels(book.unproven, side) == [(Decimal(price), Decimal(size)) for price, size in checkpoint[side]]
+            _levels(book.unproven, side)
+            == [(Decimal(price), Decimal(size)) for price, size in checkpoint[side]]
             for side in ("bids", "asks")
         )
         sequence = checkpoint.get("seq")

@@ -83,7 +83,9 @@ async def replay(connector: LoadedConnector, recording: Path, prepared: Prepared
         played = await player.play(on_record=on_record, close=False)
         exchange = found[0]
         links = exchange.link_counters().values()
-        counters = {symbol: exchange.counters()[prepared.pair_of(symbol)] for symbol in expected["per_symbol"]}
+        counters = {
+            symbol: exchange.counters()[prepared.pair_of(symbol)] for symbol in expected["per_symbol"]
+        }
         return Replayed(
             comparison,
             counters,

@@ -54,7 +54,9 @@ async def agrees(
     assert all(comparison.digests_equal().values())
     assert replayed.malformed == 0
     for symbol, told in oracle(recording)["per_symbol"].items():
-        assert counted(replayed.counters[symbol]) == {ours: told.get(theirs, 0) for theirs, ours in ORACLE_NAMES.items()}
+        assert counted(replayed.counters[symbol]) == {
+            ours: told.get(theirs, 0) for theirs, ours in ORACLE_NAMES.items()
+        }
         assert replayed.counters[symbol].gaps == replayed.counters[symbol].checksum_failures == 0
 
 

@@ -45,7 +45,8 @@ class Subscription(Generic[T]):
                 return Overflow(missed)
             if self._closed:
                 raise StopAsyncIteration
-            self._waiting = anyio.Event()
+            if self._waiting is None:
+                self._waiting = anyio.Event()
             await self._waiting.wait()
         return self._queue.popleft()
 
@@ -84,6 +85,7 @@ class Broadcast(Generic[T]):
 
     def __init__(self) -> None:
         self._subscriptions: list[Subscription[T]] = []
+        self._closed = False
 
     def publish(self, item: T) -> None:
         """Hand `item` to every subscription."""
@@ -91,9 +93,11 @@ class Broadcast(Generic[T]):
             subscription.push(item)
 
     def subscribe(self, buffer: int = 10_000) -> Subscription[T]:
-        """A new subscription that holds at most `buffer` items."""
+        """A new subscription that holds at most `buffer` items; over at once where nothing more is published."""
         subscription = Subscription(self, buffer)
         self._subscriptions.append(subscription)
+        if self._closed:
+            subscription.close()
         return subscription
 
     def unsubscribe(self, subscription: Subscription[T]) -> None:
@@ -102,6 +106,7 @@ class Broadcast(Generic[T]):
             self._subscriptions.remove(subscription)
 
     def close(self) -> None:
-        """End every subscription after what is queued."""
+        """Publish no more: every subscription ends after what is queued."""
+        self._closed = True
         for subscription in list(self._subscriptions):
             subscription.close()

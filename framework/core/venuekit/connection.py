@@ -21,6 +21,7 @@ from venuekit.backoff import Backoff
 from venuekit.books.states import BookState
 from venuekit.books.tracker import Need, OrderBookTrackerEntry
 from venuekit.broadcast import Broadcast
+from venuekit.drivers.tasks import helpers
 from venuekit.drivers.websocket import WebSocket
 from venuekit.events import FrameRefused, LinkChange, LinkState, TopicRefused
 from venuekit.snapshots import Snapshots
@@ -151,14 +152,13 @@ class Connection:
         self._tell(LinkState.OPEN)
         self._backoff.worked(now())
         try:
-            async with anyio.create_task_group() as tasks:
+            async with helpers() as tasks:
                 self._ending = tasks.cancel_scope
                 tasks.start_soon(self._housekeeping, dial)
                 self._perform(session.opened, now())
                 self._perform(session.want, self._wanted, now())
                 reason = await socket.run(self._on_frame, self._on_life)
                 self._reason = self._reason or reason
-                tasks.cancel_scope.cancel()
         finally:
             self._socket = self._session = self._ending = None
             session.closed(self._reason)

@@ -349,7 +349,7 @@ def _recording(
     description: Description,
     where: Environment,
     topics: list[Topic],
-) -> Iterator[Transports]:
+) -> Iterator[NetworkTransports]:
     """The same transports, taped into `path` until the end."""
     from venuekit.tapes import Header, Recorder, RecordingHttpTransport, RecordingWebSocketTransport
 

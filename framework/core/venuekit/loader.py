@@ -155,7 +155,12 @@ def _check_requirement(entry: metadata.EntryPoint) -> None:
         except InvalidRequirement:
             continue
         if canonicalize_name(wanted.name) == SPEC_DISTRIBUTION:
-            have = metadata.version(SPEC_DISTRIBUTION)
+            try:
+                have = metadata.version(SPEC_DISTRIBUTION)
+            except (
+                metadata.PackageNotFoundError
+            ):  # run from a source tree: the description's version decides alone
+                return
             if not wanted.specifier.contains(have, prereleases=True):
                 raise ContractMismatch(
                     f"the connector {entry.name!r} wants {SPEC_DISTRIBUTION}{wanted.specifier}, installed is {have}",

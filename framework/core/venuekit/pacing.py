@@ -164,9 +164,8 @@ class _SlidingWindow(_Bucket):
 
     def __init__(self, pool: RatePool, guard: Seconds) -> None:
         super().__init__(pool, guard)
-        self.span = (
-            self.period + self.guard + 1
-        )  # two grants exactly one period apart still share a closed window
+        # Two grants exactly one period apart still share a window that is closed on both sides.
+        self.span = self.period + self.guard + 1
         self.total = 0.0
 
     def see(self, now: Instant) -> None:

@@ -56,15 +56,21 @@ class Snapshots:
             if entry.audits_by_window:
                 await clock.sleep(rule.audit_window)
             snapshot = await self._fetch(entry)
-            if snapshot is not None:
+            if snapshot is None:
+                entry.abandon_audit()
+                continue
+            try:
                 entry.audit(snapshot)
+            except VenueError as error:
+                self._failed(entry, error)
 
     async def _repair(self, entry: OrderBookTrackerEntry) -> None:
         clock = self._venue.clock
         backoff = self._backoffs.setdefault(entry, Backoff(self._venue.random.random))
         while entry.waits_for_snapshot:
+            era = entry.era
             snapshot = await self._fetch(entry)
-            if snapshot is not None and entry.waits_for_snapshot:
+            if snapshot is not None and entry.waits_for_snapshot and entry.era == era:
                 try:
                     entry.snapshot(snapshot)
                 except VenueError as error:

@@ -115,8 +115,8 @@ class NetworkError(VenueError):
 
     retryable: ClassVar[bool] = True
 
-    def __init__(self, message: str, *, venue: str = "", sent: bool = True) -> None:
-        super().__init__(message, venue=venue)
+    def __init__(self, message: str, *, venue: str = "", code: str = "", sent: bool = True) -> None:
+        super().__init__(message, venue=venue, code=code)
         self.sent = sent
         self.outcome = Outcome.UNKNOWN if sent else Outcome.REJECTED
 

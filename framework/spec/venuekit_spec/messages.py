@@ -3,8 +3,8 @@
 These are the hot path. They are frozen `msgspec` structures without garbage-collector tracking: they hold the level lists
 just as the decoder made them and are never part of a cycle.
 
-A *row* is one price level: ``(price, size, ...)``. The size is decimal text as it came from the wire, absolute; zero
-removes the level. The price is decimal text too, or, where `Instrument.float_keys` holds, the double of that text, which a
+A *row* is one price level: ``(price, size, ...)``. The size is decimal text as it came from the wire, in plain notation (no
+exponent, no sign), absolute; zero removes the level. The price is decimal text too, or, where `Instrument.float_keys` holds, the double of that text, which a
 typed decoder makes for nothing and which gives the text back exactly. So both stay exact at any length, and nothing is
 made per level until a user reads it. What follows the second element is the venue's (number of orders, an id of the row)
 and is used only where the `SyncRule` says so.

@@ -15,5 +15,8 @@ def fixed(mapping: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def shown_url(url: str, *, path: bool = True) -> str:
     """A URL as it may be shown: without user and query, and without its path where that carries a token too."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "(not a URL)"
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path if path else ''}"

@@ -27,7 +27,10 @@ class Drift:
 
 
 def differences(live: Ladder, fresh: Ladder, ignoring: frozenset[Any] = frozenset()) -> list[Drift]:
-    """Where two states of one side disagree, within what both know; keys in `ignoring` are left out."""
+    """Where two states of one side disagree, within what both know; keys in `ignoring` are left out.
+
+    Both have keys of one type: see `Ladder.align`.
+    """
     edges = [ladder.horizon for ladder in (live, fresh) if ladder.horizon is not None]
     edge = max(edges) if edges else None
     found = []

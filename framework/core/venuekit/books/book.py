@@ -237,9 +237,10 @@ class OrderBook(BookView):
         "time",
     )
 
-    def __init__(self, instrument: Instrument, kinds: tuple[str, ...] = ()) -> None:
+    def __init__(self, instrument: Instrument, kinds: tuple[str, ...] = (), *, whole: bool = False) -> None:
         exact = not instrument.float_keys
-        super().__init__(instrument, Ladder(Side.BUY, exact=exact), Ladder(Side.SELL, exact=exact))
+        bids, asks = (Ladder(side, exact=exact, whole=whole) for side in Side)
+        super().__init__(instrument, bids, asks)
         self._view = BookView(instrument, self.bid_side, self.ask_side)
         self.state = BookState.EMPTY
         self.reason = ""
@@ -276,8 +277,13 @@ class OrderBook(BookView):
     @property
     def crossed(self) -> bool:
         """Whether the best bid is strictly above the best ask. Equal is locked, and legal."""
-        bids, asks = self.bid_side.keys, self.ask_side.keys
-        return bool(bids and asks) and bids[-1] > -asks[-1]
+        bids, asks = self.bid_side, self.ask_side
+        if not (bids.keys and asks.keys):
+            return False
+        bid, ask = bids.keys[-1], asks.keys[-1]
+        if bids.key_type is asks.key_type is float:
+            return bool(bid > -ask)
+        return exact_price(bid) > exact_price(ask)
 
     async def wait_live(self) -> None:
         """Return once the book is LIVE. Raises `BookNotLive` when it is CLOSED and never will be."""
@@ -333,7 +339,7 @@ class OrderBook(BookView):
         horizon = ladder.horizon
         if horizon is None:
             return iter(ladder)
-        return (ladder.rows[key] for key in takewhile(lambda key: key >= horizon, reversed(ladder.keys)))
+        return (ladder.rows[key] for key in takewhile(lambda key: key >= horizon, ladder.descending()))
 
     def _side(self, side: Side) -> Ladder:
         self._require_live()

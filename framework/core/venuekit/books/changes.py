@@ -59,7 +59,8 @@ class Changes:
             if self._book.state is BookState.CLOSED:
                 self.close()
                 raise StopAsyncIteration
-            self._waiting = anyio.Event()
+            if self._waiting is None:
+                self._waiting = anyio.Event()
             await self._waiting.wait()
         self._changed = False
         return self._book
@@ -89,6 +90,8 @@ class EveryChange(Subscription[BookMessage]):
         super().__init__(Broadcast(), buffer)
         self._book = book
         book.listeners.append(self._notice)
+        if book.state is BookState.CLOSED:
+            self.close()
 
     def close(self) -> None:
         """Stop listening; what is queued can still be read."""

@@ -14,16 +14,17 @@ instants come in, and what it needs (a snapshot, a new subscription) goes out th
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from attrs import define
 
 from venuekit.books.audit import Drift, differences
 from venuekit.books.book import OrderBook
 from venuekit.books.changes import BookDrift, BookMessage, StateChange
-from venuekit.books.ladder import MALFORMED_ROW, Ladder
+from venuekit.books.ladder import MALFORMED_ROW, Ladder, exact
 from venuekit.books.states import BookEvent, BookState, following
 from venuekit.books.sync import GAP, STALE, Follower
 from venuekit_spec import (
@@ -35,8 +36,8 @@ from venuekit_spec import (
     Instant,
     Instrument,
     InstrumentStatus,
+    Join,
     MalformedMessage,
-    Side,
     SnapshotSource,
     StatusChange,
     SyncRule,
@@ -48,6 +49,13 @@ KEPT_DELTAS: Final = 20_000
 """How many deltas wait for a snapshot at most; the oldest are dropped, which a snapshot then shows as too old."""
 
 LIVE = BookState.LIVE
+
+_Sides: TypeAlias = tuple[Ladder, Ladder]
+"""Bids and asks."""
+
+_SHOWING_HOLES: Final = frozenset({Ids.RANGE, Ids.LINK, Ids.NEXT})
+"""Id rules by which deltas that wait for a snapshot show a hole among them by themselves."""
+
 _MAY_CROSS: Final = frozenset({InstrumentStatus.AUCTION, InstrumentStatus.HALTED})
 
 
@@ -105,11 +113,13 @@ class OrderBookTrackerEntry:
         self.topic = topic
         self.rule = rule
         self.venue = venue
-        self.book = OrderBook(instrument, rule.proofs)
+        self.book = OrderBook(instrument, rule.proofs, whole=rule.depth is not None)
         self.counters = Counters()
         self.heard: Instant = 0
         self.since: Instant = 0
         """When the book came to the state it is in."""
+        self.era = 0
+        """Rises when a snapshot that was asked for before can no longer be joined: what follows it was not received."""
         self._need = need
         self._follower = Follower(rule)
         self._kept: deque[BookDelta] = deque(maxlen=KEPT_DELTAS)
@@ -142,7 +152,11 @@ class OrderBookTrackerEntry:
     @property
     def near_horizon(self) -> bool:
         """Whether the market has moved half way to the edge of what the last snapshot showed, on either side."""
-        return self.book.live and any(map(_half_way, (self.book.bid_side, self.book.ask_side), self._bests))
+        return (
+            self.book.live
+            and self.rule.depth is None
+            and any(map(_half_way, (self.book.bid_side, self.book.ask_side), self._bests))
+        )
 
     @property
     def _waiting(self) -> bool:
@@ -159,23 +173,27 @@ class OrderBookTrackerEntry:
     def subscribed(self, now: Instant) -> None:
         """The feed started, or started again on another socket: nothing from before can be continued."""
         self.heard = now
-        self._kept.clear()
+        self._forget_kept()
         self._move(BookEvent.SUBSCRIBED, "waiting for a snapshot", now)
         if self.rule.snapshot is SnapshotSource.REST:
             self._need(self, Need.SNAPSHOT)
 
     def disconnected(self, reason: str, now: Instant) -> None:
         """The socket is gone."""
-        self._kept.clear()
+        self._forget_kept()
         self._move(BookEvent.DISCONNECTED, reason, now)
 
     def close(self, reason: str, now: Instant) -> None:
         """Nobody wants the book any more, or the venue refused it."""
-        self._kept.clear()
+        self._forget_kept()
         self._move(BookEvent.CLOSED, reason, now)
 
     def lost(self, reason: str, now: Instant) -> None:
         """A message is missing or unreadable: leave LIVE and ask for a repair."""
+        if self.book.state is BookState.CLOSED:
+            return
+        if self.rule.ids not in _SHOWING_HOLES:
+            self._forget_kept()
         self.counters.gaps += self.book.state is LIVE
         self._leave(reason, now)
 
@@ -232,8 +250,11 @@ class OrderBookTrackerEntry:
         """
         self.heard = snapshot.received
         source = self.rule.snapshot
-        if source is SnapshotSource.REST and self.book.state is LIVE:
-            self._audit_with(snapshot)
+        if source is SnapshotSource.REST:
+            if self.book.state is LIVE:
+                self._audit_with(snapshot)
+            elif self._waiting:
+                self._join(snapshot)
         elif source is SnapshotSource.EVERY_MESSAGE and snapshot.time and snapshot.time < self.book.time:
             self.counters.stale += 1
         elif self.book.state is not BookState.CLOSED:
@@ -255,17 +276,28 @@ class OrderBookTrackerEntry:
         self._audit = _Audit([])
         return True
 
+    def abandon_audit(self) -> None:
+        """There will be no snapshot to compare with."""
+        self._audit = None
+
     def audit(self, snapshot: BookSnapshot) -> None:
         """Compare with a fresh snapshot: at once, once the book reaches its id, or once the window has passed."""
         self._audit_with(snapshot)
 
     def tick(self, now: Instant) -> None:
-        """Time has passed: an audit by window may be due."""
+        """Time has passed: an audit by window may be due, or a book has been crossed for too long."""
         audit = self._audit
         if audit is not None and audit.conclude is not None and now >= audit.conclude:
             self._conclude_by_window(audit, now)
+        crossed = self._crossed_since if self.book.status not in _MAY_CROSS else None
+        if crossed is not None and now >= after(crossed, self.rule.crossed_tolerance):
+            self.lost("the book is crossed", now)
 
     # Inside
+
+    def _forget_kept(self) -> None:
+        self._kept.clear()
+        self.era += 1
 
     def _wait(self, delta: BookDelta) -> None:
         if self.book.state is BookState.CLOSED:
@@ -285,16 +317,13 @@ class OrderBookTrackerEntry:
     def _join(self, snapshot: BookSnapshot) -> None:
         book, follower = self.book, self._follower
         try:
-            book.bid_side.load(snapshot.bids, snapshot.depth)
-            book.ask_side.load(snapshot.asks, snapshot.depth)
+            self._load((book.bid_side, book.ask_side), snapshot)
         except MALFORMED_ROW as error:
             raise self._malformed(error, snapshot) from error
         follower.start(snapshot.last)
         book.last, book.time, book.received = snapshot.last, snapshot.time, snapshot.received
         book.evidence.restart(snapshot.received)
         self._note_bests()
-        if self.rule.depth is not None:
-            self._cut()
         if not self._join_kept(snapshot):
             return
         fault = self._fault(snapshot)
@@ -313,6 +342,9 @@ class OrderBookTrackerEntry:
     def _join_kept(self, snapshot: BookSnapshot) -> bool:
         """Apply what waited for the snapshot. False: it is too old, or there is a hole in what waited."""
         kept, stale, applied = self._kept, 0, self.counters.deltas
+        if self.rule.join is Join.NEWER and kept and _precedes(snapshot, kept[0]):
+            self._too_old(kept[0], snapshot.received)
+            return False
         while kept:
             verdict = self._follower.judge(kept[0])
             if verdict is GAP:
@@ -335,8 +367,7 @@ class OrderBookTrackerEntry:
     def _apply(self, delta: BookDelta) -> None:
         book, follower = self.book, self._follower
         try:
-            book.bid_side.apply(delta.bids)
-            book.ask_side.apply(delta.asks)
+            self._set((book.bid_side, book.ask_side), delta)
         except MALFORMED_ROW as error:
             raise self._malformed(error, delta) from error
         follower.advance(delta)
@@ -346,15 +377,12 @@ class OrderBookTrackerEntry:
         book.revision += 1
         book.evidence.sequence += 1
         self.counters.deltas += 1
-        if self.rule.depth is not None:
-            self._cut()
 
     def _fault(self, message: BookSnapshot | BookDelta) -> str:
         """What contradicts the book after `message`; empty when nothing does."""
         value = message.checksum
         fault = "" if value is None else self._compare(value, message.received)
-        bids, asks = self.book.bid_side.keys, self.book.ask_side.keys
-        if bids and asks and bids[-1] > -asks[-1]:
+        if self.book.crossed:
             return fault or self._crossed(message.received)
         self._crossed_since = None
         return fault
@@ -386,11 +414,40 @@ class OrderBookTrackerEntry:
         self._crossed_since = None
         return "the book is crossed"
 
-    def _cut(self) -> None:
-        depth = self.rule.depth
-        assert depth is not None
-        self.book.bid_side.cut(depth)
-        self.book.ask_side.cut(depth)
+    def _load(self, sides: _Sides, snapshot: BookSnapshot) -> None:
+        bids, asks = sides
+        bids.load(snapshot.bids, snapshot.depth)
+        asks.load(snapshot.asks, snapshot.depth)
+        if self.rule.depth is not None:
+            bids.cut(self.rule.depth)
+            asks.cut(self.rule.depth)
+
+    def _set(self, sides: _Sides, delta: BookDelta) -> None:
+        bids, asks = sides
+        bids.apply(delta.bids)
+        asks.apply(delta.asks)
+        if self.rule.depth is not None:
+            bids.cut(self.rule.depth)
+            asks.cut(self.rule.depth)
+
+    def _fresh(self) -> _Sides:
+        """Two empty sides like those of the book."""
+        bids, asks = (
+            Ladder(side.side, exact=side.key_type is Decimal, whole=side.whole)
+            for side in (self.book.bid_side, self.book.ask_side)
+        )
+        return bids, asks
+
+    def _drift(self, fresh: _Sides, touched: Sequence[BookDelta] = ()) -> list[Drift]:
+        """Where the book differs from a fresh one, apart from the levels that deltas have `touched`."""
+        found = []
+        for live, other, rows in (
+            (self.book.bid_side, fresh[0], [row for delta in touched for row in delta.bids]),
+            (self.book.ask_side, fresh[1], [row for delta in touched for row in delta.asks]),
+        ):
+            live.align(other)
+            found += differences(live, other, frozenset(live.key(exact(row[0])) for row in rows))
+        return found
 
     def _audit_with(self, snapshot: BookSnapshot) -> None:
         audit = self._audit
@@ -410,27 +467,25 @@ class OrderBookTrackerEntry:
         if book.last is None or snapshot.last is None or book.last < snapshot.last:
             return  # the snapshot is ahead of the stream: compare once the book is there
         self._audit = None
-        fresh = (Ladder(Side.BUY), Ladder(Side.SELL))
+        fresh = self._fresh()
         follower = Follower(self.rule)
         follower.start(snapshot.last)
         try:
-            fresh[0].load(snapshot.bids, snapshot.depth)
-            fresh[1].load(snapshot.asks, snapshot.depth)
+            self._load(fresh, snapshot)
             for delta in audit.deltas:
                 verdict = follower.judge(delta)
                 if verdict is GAP:
                     self.counters.audits_open += 1  # older than the audit's beginning: says nothing of now
                     return
                 if verdict is not STALE:
-                    fresh[0].apply(delta.bids)
-                    fresh[1].apply(delta.asks)
+                    self._set(fresh, delta)
                     follower.advance(delta)
+            if follower.at != book.last:
+                self.counters.audits_open += 1
+                return
+            drift = self._drift(fresh)
         except MALFORMED_ROW as error:
             raise self._malformed(error, snapshot, live=True) from error
-        if follower.at != book.last:
-            self.counters.audits_open += 1
-            return
-        drift = differences(book.bid_side, fresh[0]) + differences(book.ask_side, fresh[1])
         book.bid_side.adopt(fresh[0])
         book.ask_side.adopt(fresh[1])
         self._note_bests()
@@ -441,19 +496,12 @@ class OrderBookTrackerEntry:
         snapshot, book = audit.snapshot, self.book
         if snapshot is None or book.state is not LIVE:
             return
-        fresh = (Ladder(Side.BUY), Ladder(Side.SELL))
+        fresh = self._fresh()
         try:
-            fresh[0].load(snapshot.bids, snapshot.depth)
-            fresh[1].load(snapshot.asks, snapshot.depth)
+            self._load(fresh, snapshot)
+            drift = self._drift(fresh, audit.deltas)
         except MALFORMED_ROW as error:
             raise self._malformed(error, snapshot, live=True) from error
-        touched = [
-            frozenset(ladder.key(row[0]) for delta in audit.deltas for row in getattr(delta, side))
-            for ladder, side in ((book.bid_side, "bids"), (book.ask_side, "asks"))
-        ]
-        drift = differences(book.bid_side, fresh[0], touched[0]) + differences(
-            book.ask_side, fresh[1], touched[1]
-        )
         self._audited(drift, snapshot.received)
         if drift:
             self.lost(f"an audit found {len(drift)} levels to differ", now)
@@ -500,7 +548,7 @@ class OrderBookTrackerEntry:
         book.state = following(before, event)
         book.reason = reason
         if book.state is not LIVE:
-            self._audit = None
+            self._audit = self._crossed_since = None
         if book.state is not before:
             self.since = now
             self._tell(
@@ -510,11 +558,18 @@ class OrderBookTrackerEntry:
             )
 
     def _tell(self, message: BookMessage) -> None:
-        for listener in self.book.listeners:
+        for listener in tuple(self.book.listeners):  # one that hears of the end may leave
             listener(message)
 
 
 def _half_way(ladder: Ladder, start: Any) -> bool:
     if ladder.horizon is None:
         return False
-    return not ladder.keys or start is None or ladder.keys[-1] - ladder.horizon < (start - ladder.horizon) / 2
+    if not ladder.keys or start is None:
+        return True
+    edge = float(ladder.horizon)
+    return float(ladder.keys[-1]) - edge < (float(start) - edge) / 2
+
+
+def _precedes(snapshot: BookSnapshot, delta: BookDelta) -> bool:
+    return snapshot.last is not None and delta.last is not None and snapshot.last < delta.last

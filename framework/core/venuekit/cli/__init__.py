@@ -1,4 +1,4 @@
-"""The command line: ``venuekit connectors | book | record | replay``.
+"""The command line: ``venuekit connectors | describe | book | record | replay``.
 
 Each command is a module here and is imported only when it is called. An error that venuekit raises on purpose is one line on
 stderr and exit code 1; Ctrl-C ends any command quietly with exit code 130.
@@ -16,6 +16,7 @@ from venuekit_spec import VenuekitError
 
 COMMANDS: Final = {
     "connectors": "the connectors that are installed",
+    "describe": "what a connector says of its venue",
     "book": "a live order book in the terminal",
     "record": "tape a session into a file",
     "replay": "play a tape through the same code as live",

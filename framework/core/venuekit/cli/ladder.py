@@ -5,11 +5,13 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from rich.box import SIMPLE
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from venuekit.books import BookState, BookView, Level, OrderBook
+from venuekit.exchange import Exchange
 
 STATE_STYLES = {
     BookState.LIVE: "bold green",
@@ -18,6 +20,20 @@ STATE_STYLES = {
     BookState.CLOSED: "dim",
 }
 BAR = 24
+COLUMNS = (
+    "deltas",
+    "snapshots",
+    "stale",
+    "gaps",
+    "repairs",
+    "checksums",
+    "checksum_failures",
+    "audits",
+    "drifts",
+    "malformed",
+)
+ALWAYS = {"deltas", "gaps", "repairs"}
+"""What a summary tells of each book; what never happened to any is left out, except these."""
 
 
 def plain(number: Decimal) -> str:
@@ -59,6 +75,25 @@ def as_json(book: OrderBook, depth: int) -> dict[str, Any]:
         "bids": [[plain(level.price), plain(level.size)] for level in view.bids(depth)],
         "asks": [[plain(level.price), plain(level.size)] for level in view.asks(depth)],
     }
+
+
+def summary(exchange: Exchange, records: int) -> RenderableType:
+    """What became of a session: messages, gaps, repairs and proofs of each book."""
+    told = exchange.counters()
+    table = Table(title=f"{exchange.description.name}: {records:,} records", title_justify="left", box=SIMPLE)
+    table.add_column("pair", no_wrap=True)
+    table.add_column("state")
+    columns = [
+        name for name in COLUMNS if name in ALWAYS or any(getattr(each, name) for each in told.values())
+    ]
+    for column in columns:
+        table.add_column(column.replace("_", " "), justify="right")
+    for pair, counters in told.items():
+        state = exchange.books[pair].state
+        numbers = (f"{getattr(counters, column):,}" for column in columns)
+        table.add_row(pair, Text(state.value, style=STATE_STYLES.get(state, "yellow")), *numbers)
+    frames = sum(link.frames for link in exchange.link_counters().values())
+    return Group(table, Text(f"{frames:,} frames", style="dim"))
 
 
 def _row(level: Level, largest: Decimal, style: str) -> tuple[Text, Text, Text]:

@@ -118,7 +118,7 @@ class AnyioWebSocket:
         self._fragments: list[bytes] = []
         self._to_send = anyio.Event()
         self._finished: anyio.Event | None = None
-        self._closing_here = False
+        self._leaving = anyio.Event()
         self._closed = anyio.Event()
 
     async def run(self, on_frame: OnFrame, on_life: OnLife) -> str:
@@ -126,6 +126,10 @@ class AnyioWebSocket:
         if self._finished is not None:
             raise LocalError("a socket is run once")
         finished = self._finished = anyio.Event()
+        if self._leaving.is_set():  # closed before it came to run
+            finished.set()
+            await self._closed.wait()
+            return CLOSED_HERE
         try:
             async with helpers() as group:
                 group.start_soon(self._write)
@@ -136,7 +140,7 @@ class AnyioWebSocket:
                     self._to_send.set()
                     with anyio.move_on_after(self._close_timeout):
                         await self._outlast()
-            return CLOSED_HERE if self._closing_here else reason
+            return CLOSED_HERE if self._leaving.is_set() else reason
         finally:
             finished.set()
 
@@ -152,10 +156,10 @@ class AnyioWebSocket:
 
     async def aclose(self) -> None:
         """Close within `close_timeout`, also when cancelled."""
-        if self._closing_here:
+        if self._leaving.is_set():
             await self._closed.wait()
             return
-        self._closing_here = True
+        self._leaving.set()
         try:
             with anyio.move_on_after(self._close_timeout, shield=True):
                 if self._protocol.state is State.OPEN:

@@ -7,8 +7,8 @@ that was handed over last. So a replay is deterministic, on asyncio and trio, as
    wakes in time; an instant that lies before the clock's (two sources were merged) leaves the clock where it is.
 2. A frame is handed to its connection's `on_frame` directly. Nothing is awaited for it.
 3. After a record that gave tasks something to do the loop settles before the next one: a response, an opened or closed
-   connection, any call of a transport (a request, a dial, a frame sent), or when the `settle` hook says so, by which a core
-   tells of tasks it has started for another reason. `on_record` comes after that.
+   connection, any call of a transport (a request, a dial, a frame sent), any call of `TapePlayer.started`, by which a core
+   tells of tasks it has started. `on_record` comes after that.
 4. The loop settles also before any record that is not a frame: what was asked for live had been asked for by then.
 5. Every 256 records other tasks get a turn, so that a screen can be drawn.
 6. At the end every connection is closed ("end of tape") and every waiting request fails.
@@ -62,10 +62,10 @@ class Played:
 class TapePlayer:
     """Plays one tape, once.
 
-    Give `http`, `sockets` and `clock` to the core in place of the live ones, start it, then `play`. `settle` is asked after
-    each record whether the core has started work that its transports cannot know of. `ignore` adds query parameters that do
-    not matter for the match of a response; `connections` are the only ones that may be dialled: both add to, or replace,
-    what the header says. In a `strict` replay every frame sent must be the recorded one, byte for byte or as JSON, after
+    Give `http`, `websockets` and `clock` to the core in place of the live ones, start it, then `play`. The core calls
+    `started` for each task that it starts and that its transports cannot know of. `ignore` adds query parameters that do not
+    matter for the match of a response to those of the header; `connections` are the only ones that may be dialled, in place
+    of the header's. In a `strict` replay every frame sent must be the recorded one, byte for byte or as JSON, after
     `scrubber`. `sent` are the latest frames that sessions sent, at most `sent_kept`.
     """
 
@@ -74,7 +74,6 @@ class TapePlayer:
         tape: Tape,
         *,
         clock: VirtualClock | None = None,
-        settle: Callable[[], bool] | None = None,
         ignore: Collection[str] = (),
         connections: Collection[str] = (),
         strict: bool = False,
@@ -90,20 +89,13 @@ class TapePlayer:
         self.records = 0
         """How many records were played so far."""
         self._start = start
-        self._settle_hook = settle
         self._activity = Activity()
         self.http = PlayedHttp(self.clock, self._activity, {*IGNORED, *header.ignore, *ignore}, header.paths)
-        self.sockets = PlayedSockets(
+        self.websockets = PlayedSockets(
             tape, self.clock, self._activity, connections or header.connections, self._said
         )
         self._script = _Script(scrubber if scrubber is not None else Scrubber()) if strict else None
         self._begun = False
-        self._played: Played | None = None
-
-    @property
-    def websockets(self) -> PlayedSockets:
-        """The same as `sockets`, by the name that an exchange's transports have."""
-        return self.sockets
 
     def started(self) -> None:
         """The core has started a task by itself: it is let run before the next record."""
@@ -131,11 +123,11 @@ class TapePlayer:
         await self.clock.settle()
         pace = None if speed is None else _Pace(self.clock, self._start, speed)
         await self._play_all(pace, on_record)
-        self._played = Played(
+        played = Played(
             self.records,
-            self.sockets.skipped,
+            self.websockets.skipped,
             self.http.unanswered,
-            self.sockets.pending,
+            self.websockets.pending,
             self.http.unused,
             self.tape.truncated,
         )
@@ -143,16 +135,16 @@ class TapePlayer:
             await self.close()
         if self._script is not None:
             self._script.end()
-        return self._played
+        return played
 
     async def close(self) -> None:
         """Close every connection ("end of tape"), fail what waits, and let the loop settle."""
-        self.sockets.end()
+        self.websockets.end()
         self.http.end()
         await self.clock.settle()
 
     async def _play_all(self, pace: _Pace | None, on_record: OnRecord | None) -> None:
-        clock, activity, hook, frame = self.clock, self._activity, self._settle_hook, self.sockets.frame
+        clock, activity, frame = self.clock, self._activity, self.websockets.frame
         calls = activity.calls
         for index, record in self.tape:
             instant = record.instant
@@ -170,7 +162,7 @@ class TapePlayer:
             else:
                 self._hand_over(record)
             self.records += 1
-            if activity.calls != calls or (hook is not None and hook()):
+            if activity.calls != calls:
                 await clock.settle()
                 calls = activity.calls
                 if self._script is not None:
@@ -187,16 +179,16 @@ class TapePlayer:
             return
         match record.direction:
             case "open":
-                self.sockets.opened(record)
+                self.websockets.opened(record)
             case "close":
-                self.sockets.closed(record)
+                self.websockets.closed(record)
             case "fail":
-                self.sockets.failed(record)
+                self.websockets.failed(record)
             case "out":
-                if self._script is not None and self.sockets.claimed(record.connection):
+                if self._script is not None and self.websockets.claimed(record.connection):
                     self._script.expect(record)
             case _:
-                self.sockets.frame(record)
+                self.websockets.frame(record)
 
     def _said(self, sent: SentFrame) -> None:
         self.sent.append(sent)

@@ -162,6 +162,13 @@ class Tape:
         """
         return self._merged() if self._inserted else self._records()
 
+    def count(self) -> int:
+        """How many records the tape has, inserted ones included. Reads the whole file, decodes nothing."""
+        lines = _Lines(self.path)
+        return sum(not (number == 0 and _is_header(line)) for number, line in enumerate(lines)) + len(
+            self._inserted
+        )
+
     def opens(self) -> list[tuple[str, str]]:
         """The connections that the tape opens, in order: name and URL. Reads the whole file, decodes next to nothing."""
         opens = [
@@ -175,9 +182,11 @@ class Tape:
             if index == 0 and _is_header(line):
                 shift = 1
             if _OPEN_MARK.search(line) and not lines.unterminated:
-                record = decode_record(line)
-                if record.direction == "open":
-                    opens.append((index - shift, record.connection, record.url))
+                try:
+                    record = decode_record(line)
+                except ValueError as error:
+                    raise TapeDamaged(str(error), path=str(self.path), line=index + 1) from None
+                opens.append((index - shift, record.connection, record.url))
         return [(connection, url) for _, connection, url in sorted(opens, key=lambda found: found[0])]
 
     def _merged(self) -> Iterator[tuple[int | None, Record]]:

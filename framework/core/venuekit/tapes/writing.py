@@ -19,8 +19,8 @@ from typing import Final, TypeAlias
 from venuekit.tapes.reader import ZSTANDARD_MISSING
 from venuekit_spec import LocalError
 
-_BACKLOG: Final = 256
-"""How many hand-overs may wait for the disk."""
+BACKLOG: Final = 64 * 2**20
+"""How many bytes may wait for the disk."""
 
 _GZIP_LEVEL: Final = 6
 _GZIP_WINDOW: Final = 31
@@ -89,13 +89,16 @@ class TapeWriter:
                 f"{self.unfinished} is what a crash left of a recording; move it away first"
             ) from None
         self._queue: SimpleQueue[list[bytes] | None] = SimpleQueue()
+        self._handed = 0
+        self._written = 0
         self._finished = False
         self._thread = Thread(target=self._work, name=f"tape {path.name}", daemon=True)
         self._thread.start()
 
     def hand_over(self, lines: list[bytes]) -> None:
         """Have these lines written. Returns at once; what fails is told by `failure` and by `finish`."""
-        if self._queue.qsize() >= _BACKLOG:
+        self._handed += sum(map(len, lines))
+        if self._handed - self._written > BACKLOG:
             self.failure = self.failure or "the disk is slower than what is recorded"
         if not self.failure:
             self._queue.put(lines)
@@ -119,8 +122,10 @@ class TapeWriter:
         try:
             with self._file as file:
                 while (lines := self._queue.get()) is not None:
-                    file.write(compress(b"".join(lines)) + flush())
+                    plain = b"".join(lines)
+                    file.write(compress(plain) + flush())
                     file.flush()
+                    self._written += len(plain)
                 file.write(end())
                 file.flush()
                 os.fsync(file.fileno())

@@ -1,0 +1,1 @@
+"""Measurements: ``./x bench``. Figures belong here and in reports, never in assertions."""

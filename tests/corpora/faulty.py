@@ -1,0 +1,581 @@
+"""Fault trials: a recording is played through connector and core, disturbed, and every book is compared with the truth.
+
+The stage is a tape that is made up while it is played. It hands over the records of a stretch of a recording, disturbed
+as the faults say, and answers in the venue's place what the recording has no answer to: requests for a snapshot, and frames
+that a session sends after the recording's own dialogue. Its answers come from the reference, which saw the whole recording.
+
+After every record each book that says LIVE is judged. What a right book is, the proof of its feed says:
+
+==============  ========================================================================================================
+proof           a LIVE book is right if
+==============  ========================================================================================================
+`Proof.IDS`     always: it equals the reference at its own id, and has every delta that was delivered whole before
+`CONNECTION`    it equals the reference at this record; it need not, from a fault until the next frame of the socket
+`CHECKSUM`      it equals the reference at this record; from a fault until its next snapshot only in the levels that a
+                checksum covers, and only after a record that carries one
+==============  ========================================================================================================
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final, TypeAlias
+
+from attrs import define, evolve, field, frozen
+from msgspec.structs import replace
+from tests.corpora.feeds import Feed
+from tests.corpora.recordings import name_of
+from tests.corpora.reference import TOP, Reference, Standing, Timeline, Top
+from tests.corpora.replays import Prepared, opened
+
+from venuekit import Exchange, OrderBook, connect
+from venuekit.books import BookState, StateChange
+from venuekit.drivers.http import HttpTransport
+from venuekit.events import BookDrift
+from venuekit.tapes import Header, Record, Tape, TapePlayer, open_tape
+from venuekit_spec import MILLISECOND, BookSnapshot, HttpRequest, HttpResponse, Ids, SyncRule
+
+STEP: Final = 200 * MILLISECOND
+"""How far time moves at once when the records are over and a repair is still under way."""
+
+PATIENCE: Final = 600
+"""How many such steps a repair may take."""
+
+FAILED_STATUS: Final = 503
+
+Entry: TypeAlias = tuple[int | None, Record]
+
+
+# --- recordings, in memory
+
+
+@frozen
+class Corpus:
+    """A recording made ready, with its true books. `symbols` are the oracle's."""
+
+    feed: Feed
+    name: str
+    prepared: Prepared
+    header: Header
+    entries: tuple[Entry, ...] = field(repr=False)
+    reference: Reference = field(repr=False)
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Every symbol that has a book."""
+        return tuple(self.reference.timelines)
+
+    def stretch(
+        self, start: int = 0, stop: int | None = None, symbols: Sequence[str] | None = None
+    ) -> Stretch:
+        """The records from `start` to before `stop`, only the books of these symbols.
+
+        A stretch that starts later than the recording begins with a fresh dial, which the stage answers.
+        """
+        chosen = tuple(symbols or self.symbols)
+        readings = self.reference.readings
+        kept: list[Entry] = []
+        first = next(record for index, record in self.entries if index is not None and index >= start)
+        for index, record in self.entries:
+            reading = None if index is None else readings.get(index)
+            if reading is not None and reading.symbol not in chosen:
+                continue
+            if index is None or index < start:
+                if reading is None and (record.channel == "http" or record.direction == "open"):
+                    instant = first.instant if start else record.instant
+                    kept.append((None if start else index, replace(record, instant=instant)))
+            elif stop is None or index < stop:
+                kept.append((index, record))
+        return Stretch(self, start, chosen, tuple(kept))
+
+
+@frozen
+class Stretch:
+    """A part of a recording."""
+
+    corpus: Corpus
+    start: int
+    symbols: tuple[str, ...]
+    entries: tuple[Entry, ...] = field(repr=False)
+
+    def frames(self, symbol: str) -> list[int]:
+        """Which records are frames of this book."""
+        return [
+            index
+            for index, record in self.entries
+            if index is not None and record.channel == "ws" and self.owner(index) == symbol
+        ]
+
+    def snapshot(self, symbol: str) -> int:
+        """The first record that is a snapshot of this book."""
+        readings = self.corpus.reference.readings
+        found = (index for index, _ in self.entries if index is not None and self.owner(index) == symbol)
+        return next(index for index in found if readings[index].snapshot)
+
+    def owner(self, index: int | None) -> str | None:
+        """Whose book a record is about; None where it is about none."""
+        reading = None if index is None else self.corpus.reference.readings.get(index)
+        return None if reading is None else reading.symbol
+
+
+@cache
+def load(feed: Feed, path: Path) -> Corpus:
+    """A recording, read once."""
+    with TemporaryDirectory() as folder:
+        prepared = feed.prepare(path, Path(folder))
+        tape = open_tape(prepared.tape, prepared.sidecar)
+        header = tape.header or Header()
+        entries = tuple(
+            (index, record)
+            for index, record in tape
+            if not (record.channel == "ws" and header.connections and record.connection not in header.connections)
+            and not any(mark in (record.payload or b"")[:128] for mark in feed.noise)
+        )
+    recorded = ((index, record) for index, record in open_tape(path) if index is not None)
+    return Corpus(feed, name_of(path), prepared, header, entries, Reference(recorded, feed.read, depth=feed.depth))
+
+
+# --- faults
+
+
+class Kind(StrEnum):
+    """What can happen to a record."""
+
+    DROPPED = "dropped"
+    DOUBLED = "doubled"
+    SWAPPED = "swapped"
+    """It arrives right after the next frame of its book."""
+    TRUNCATED = "truncated"
+    """Only its first part arrives: `Fault.by` percent."""
+    DELAYED = "delayed"
+    """It arrives `Fault.by` records later."""
+    FAILING = "failing"
+    """From this record on, the next `Fault.by` snapshots of its book fail."""
+    CUT = "cut"
+    """The socket is cut after it."""
+
+
+@frozen
+class Fault:
+    """One fault, at a record."""
+
+    kind: Kind
+    at: int
+    by: int = 0
+
+
+@frozen
+class Delivery:
+    """What the stage hands over at one place: a record, or nothing. `at` is its index in the recording.
+
+    `taints`: from here on the book may be wrong, until a fresh snapshot.
+    """
+
+    at: int | None
+    record: Record | None
+    taints: bool = False
+    whole: bool = True
+    cut: bool = False
+    failures: int = 0
+
+
+def disturbed(stretch: Stretch, faults: Sequence[Fault]) -> list[Delivery]:
+    """The records of a stretch as they arrive. A fault at a record that another one took away does nothing."""
+    plan = [Delivery(index, record) for index, record in stretch.entries]
+    for fault in faults:
+        places = (place for place, each in enumerate(plan) if each.at == fault.at and each.record is not None)
+        place = next(places, None)
+        if place is not None:
+            _disturb(plan, place, fault, stretch)
+    return plan
+
+
+def _disturb(plan: list[Delivery], place: int, fault: Fault, stretch: Stretch) -> None:
+    hit = plan[place]
+    gone = Delivery(hit.at, None, taints=True, cut=hit.cut, failures=hit.failures)
+    late = Delivery(hit.at, hit.record, taints=True, whole=hit.whole)
+    assert hit.record is not None
+    match fault.kind:
+        case Kind.DROPPED:
+            plan[place] = gone
+        case Kind.DOUBLED:
+            plan.insert(place + 1, evolve(hit, cut=False, failures=0))
+        case Kind.SWAPPED:
+            following = range(place + 1, len(plan))
+            owner = stretch.owner(hit.at)
+            after = [k for k in following if plan[k].record and stretch.owner(plan[k].at) == owner]
+            if after:
+                plan[place] = gone
+                plan.insert(after[0] + 1, late)
+        case Kind.TRUNCATED:
+            payload = hit.record.payload or b""
+            part = payload[: max(1, len(payload) * fault.by // 100)]
+            plan[place] = evolve(hit, record=replace(hit.record, payload=part), taints=True, whole=False)
+        case Kind.DELAYED:
+            plan[place] = gone
+            plan.insert(place + 1 + fault.by, late)
+        case Kind.FAILING:
+            plan[place] = evolve(hit, failures=hit.failures + fault.by)
+        case Kind.CUT:
+            plan[place] = evolve(hit, cut=True)
+
+
+# --- what is seen of a book
+
+
+class Proof(StrEnum):
+    """What shows a loss on a feed, first of all."""
+
+    IDS = "ids"
+    CONNECTION = "connection"
+    CHECKSUM = "checksum"
+
+    @classmethod
+    def of(cls, rule: SyncRule) -> Proof:
+        """That of a rule. Raises `ValueError` where nothing does."""
+        if rule.per_connection:
+            return cls.CONNECTION
+        if rule.ids in {Ids.RANGE, Ids.LINK, Ids.NEXT}:
+            return cls.IDS
+        if rule.checksum is not None:
+            return cls.CHECKSUM
+        raise ValueError("nothing in this feed shows a loss")
+
+
+@frozen
+class Change:
+    """A book left LIVE, or came to it: after which record of the recording, when, and why."""
+
+    record: int
+    instant: int
+    reason: str = ""
+
+
+@define
+class Watched:
+    """One book during a trial. `left` and `joined`: when it left LIVE and came to it. `wrong`: what it must never say."""
+
+    symbol: str
+    timeline: Timeline
+    rule: SyncRule
+    proof: Proof
+    book: OrderBook | None = None
+    left: list[Change] = field(factory=list)
+    joined: list[Change] = field(factory=list)
+    wrong: list[str] = field(factory=list)
+    drifts: list[BookDrift] = field(factory=list)
+    tainted: bool = False
+    reached: int = 0
+    """The last id of the deltas that were delivered whole."""
+    _seen: tuple[object, ...] = ()
+
+    @property
+    def live(self) -> bool:
+        """Whether the book says that it may be read."""
+        return self.book is not None and self.book.live
+
+    def judge(self, record: int, *, checked: bool, revealing: bool) -> None:
+        """Look at the book after a record. `checked`: that record was its own, whole, and carried a checksum.
+
+        `revealing`: it was a whole frame of the socket.
+        """
+        book = self.book
+        if book is None or not book.live:
+            return
+        seen = (book.revision, book.last, record if self.proof is not Proof.IDS else 0, self.reached)
+        if seen == self._seen:
+            return
+        self._seen = seen
+        if self.proof is Proof.IDS:
+            if self.timeline.by_id(book.last) is None:
+                self.wrong.append(f"after {record}: it never stood at {book.last}")
+                return
+            if (book.last or 0) < self.reached:
+                self.wrong.append(f"after {record}: it stands at {book.last}, and {self.reached} was delivered")
+            self._compare(record, self.timeline.by_id(book.last), TOP)
+        elif not self.tainted or (self.proof is Proof.CONNECTION and revealing):
+            self._compare(record, self.timeline.by_record(record), TOP)
+        elif checked and self.rule.checksum is not None:
+            self._compare(record, self.timeline.by_record(record), self.rule.checksum.levels)
+
+    def exact(self, record: int) -> bool:
+        """Whether the book is LIVE and equals the reference after this record."""
+        moment = self.timeline.by_record(record)
+        return self.live and moment is not None and self._top(TOP) == moment.top
+
+    def _compare(self, record: int, moment: Any, levels: int) -> None:
+        if moment is None or self._top(levels) != moment.top.cut(levels):
+            self.wrong.append(f"after {record}: its best {levels} levels differ")
+
+    def _top(self, levels: int) -> Top:
+        assert self.book is not None
+        return Top(tuple(self.book.bids(levels)), tuple(self.book.asks(levels)))
+
+
+@frozen
+class Outcome:
+    """What a trial came to. `record` is the last one; `malformed`, `dials` and `renewals` as the connections counted them."""
+
+    books: dict[str, Watched]
+    record: int
+    malformed: int
+    dials: int
+    renewals: int
+    requests: int
+
+    @property
+    def wrong(self) -> list[str]:
+        """Every wrong word of a book that said LIVE, and every drift that an audit found."""
+        told = [f"{book.symbol} {word}" for book in self.books.values() for word in book.wrong]
+        return told + [f"{book.symbol} {drift}" for book in self.books.values() for drift in book.drifts]
+
+
+# --- the stage
+
+
+@define
+class _Answer:
+    """What the venue is about to say. `due` is a place in what the stage has handed over."""
+
+    due: int
+    connection: str = ""
+    frame: bytes = b""
+    url: str = ""
+    symbol: str = ""
+    book: Standing | None = None
+
+
+class _Asked:
+    """The player's HTTP transport, which tells what was asked."""
+
+    def __init__(self, inner: HttpTransport) -> None:
+        self.urls: deque[str] = deque()
+        self.count = 0
+        self._inner = inner
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        """As the player."""
+        self.urls.append(request.url)
+        self.count += 1
+        return await self._inner.send(request)
+
+    async def aclose(self) -> None:
+        """As the player."""
+        await self._inner.aclose()
+
+
+class _MadeUp(Tape):
+    """A tape whose records come from a stage."""
+
+    def __init__(self, stage: Stage, header: Header, opens: list[tuple[str, str]]) -> None:
+        super().__init__(Path(stage.stretch.corpus.name), None, header, ())
+        self._stage = stage
+        self._opens = opens
+
+    def __iter__(self) -> Iterator[Entry]:
+        return self._stage.records()
+
+    def opens(self) -> list[tuple[str, str]]:
+        """The connections of the recording."""
+        return self._opens
+
+
+class Stage:
+    """The venue of one trial. `latency`: how many records later it answers."""
+
+    def __init__(self, stretch: Stretch, faults: Sequence[Fault], latency: int) -> None:
+        corpus = stretch.corpus
+        self.stretch = stretch
+        self.found: list[Exchange] = []
+        self.at = stretch.start - 1
+        """The last record of the recording whose time has come."""
+        self.books: dict[str, Watched] = {}
+        self._feed = corpus.feed
+        self._plan = disturbed(stretch, faults)
+        self._latency = latency
+        self._place = 0
+        self._answers: list[_Answer] = []
+        self._failures: Counter[str] = Counter()
+        self._cut: deque[Record] = deque()
+        self._opens = {record.connection: record for _, record in stretch.entries if record.direction == "open"}
+        self._coming = Counter(filter(None, (self._response(each.record) for each in self._plan)))
+        self._dialogue = stretch.start == 0
+        """Whether the recording itself answers what sessions send: its first dialogue, on its first socket."""
+        opens = [(name, record.url) for name, record in self._opens.items()]
+        self.player = TapePlayer(_MadeUp(self, corpus.header, opens))
+        self.http = _Asked(self.player.http)
+        self.websockets = self.player.websockets
+        self.started = self.player.started
+        self.clock = self.player.clock
+
+    # The tape
+
+    def records(self) -> Iterator[Entry]:
+        """What arrives, in order. Called once more for a look at the first record."""
+        for delivery in self._plan:
+            yield from self._deliver(delivery)
+            yield from self._answered()
+        connection = next(iter(self._opens))
+        for _ in range(PATIENCE):
+            if not self._answers and all(book.live for book in self.books.values()):
+                return
+            instant = self.clock.now() + STEP
+            self._place += 1
+            yield None, Record(instant, "ws", "ping", connection, "")
+            yield from self._answered()
+
+    def _deliver(self, delivery: Delivery) -> Iterator[Entry]:
+        record, index = delivery.record, delivery.at
+        symbol = self.stretch.owner(index)
+        if index is not None:
+            self.at = max(self.at, index)
+        if symbol is not None:
+            self._failures[symbol] += delivery.failures
+        if record is not None:
+            asked = self._response(record)
+            if asked is not None:
+                self._coming[asked] -= 1
+                if self._refuse(asked):
+                    record = replace(record, status=FAILED_STATUS, payload=b"")
+            yield index, record
+            if index is not None and record.channel == "ws" and record.direction == "in":
+                self._dialogue = False
+        self._place += 1
+        self._judge(delivery, symbol)
+        if delivery.cut and record is not None:
+            yield None, Record(self.clock.now(), "ws", "close", record.connection, record.url, b"cut")
+            self._cut.append(self._opens[record.connection])
+            self._dialogue = False
+
+    # What the core asks for, and what it is answered
+
+    def _answered(self) -> Iterator[Entry]:
+        """Everything that is due by now; an answer may lead to the next question."""
+        while True:
+            self._listen()
+            due = [answer for answer in self._answers if answer.due <= self._place]
+            told = [(answer, records) for answer in due if (records := self._say(answer)) is not None]
+            if self._cut and self.player.websockets.pending:
+                yield None, replace(self._cut.popleft(), instant=self.clock.now())
+            elif not told:
+                return
+            for answer, records in told:
+                self._answers.remove(answer)
+                for record in records:
+                    yield None, record
+            self._judge(None, None)
+
+    def _listen(self) -> None:
+        """Note what was asked since."""
+        due = self._place + self._latency
+        while self.http.urls:
+            url = self.http.urls.popleft()
+            symbol = self._feed.requested(url)
+            if symbol is not None and not self._coming[symbol]:
+                self._answers.append(_Answer(due, url=url, symbol=symbol, book=self._stand(symbol)))
+        while self.player.sent:
+            sent = self.player.sent.popleft()
+            frame = sent.frame.encode() if isinstance(sent.frame, str) else sent.frame
+            if not self._dialogue:
+                self._answers.append(_Answer(due, connection=sent.connection, frame=frame))
+
+    def _say(self, answer: _Answer) -> list[Record] | None:
+        """The records of an answer; None as long as the venue has none. A book by REST is as old as its question."""
+        now = self.clock.now()
+        if answer.url:
+            book = answer.book or self._stand(answer.symbol)
+            if book is None:
+                return None
+            failed = self._refuse(answer.symbol)
+            body = b"" if failed else self._feed.body(answer.url, book)
+            status = FAILED_STATUS if failed else 200
+            return [Record(now, "http", "in", "http", answer.url, body, status=status)]
+        frames = self._feed.answer(answer.frame, self._stand, self._refuse)
+        if frames is None:
+            return None
+        url = self._opens[answer.connection].url
+        return [Record(now, "ws", "in", answer.connection, url, frame) for frame in frames]
+
+    def _stand(self, symbol: str) -> Standing | None:
+        timeline = self.stretch.corpus.reference.timelines.get(symbol)
+        return None if timeline is None else timeline.standing(self.at)
+
+    def _refuse(self, symbol: str) -> bool:
+        refused = self._failures[symbol] > 0
+        self._failures[symbol] -= refused
+        return refused
+
+    def _response(self, record: Record | None) -> str | None:
+        """Whose book a recorded response is."""
+        return self._feed.requested(record.url) if record is not None and record.channel == "http" else None
+
+    # Judging
+
+    def _judge(self, delivery: Delivery | None, symbol: str | None) -> None:
+        if not self.books and self.found:
+            self._watch(self.found[0])
+        whole = delivery is not None and delivery.record is not None and delivery.whole
+        reading = self.stretch.corpus.reference.readings.get(delivery.at or 0) if delivery and symbol else None
+        revealing = whole and delivery is not None and delivery.record is not None and delivery.record.channel == "ws"
+        for book in self.books.values():
+            checked, record = False, self.at
+            if book.symbol == symbol and delivery is not None and reading is not None:
+                book.tainted = book.tainted or delivery.taints
+                checked = whole and reading.checksum is not None
+                record = (delivery.at or 0) if checked else record
+                if whole and not reading.snapshot and reading.last is not None:
+                    book.reached = max(book.reached, reading.last)
+            book.judge(record, checked=checked, revealing=revealing)
+
+    def _watch(self, exchange: Exchange) -> None:
+        """Look at the books from now on."""
+        corpus = self.stretch.corpus
+        for symbol in self.stretch.symbols:
+            pair = corpus.prepared.pair_of(symbol)
+            rule = next(
+                topic.sync for topic in exchange.description.topics
+                if topic.sync is not None and topic.variant == corpus.prepared.variant
+            )
+            timeline = corpus.reference.timelines[symbol]
+            watched = Watched(symbol, timeline, rule, Proof.of(rule), exchange.books[pair])
+            self.books[symbol] = watched
+            exchange.books[pair].listeners.append(self._listener(watched))
+
+    def _listener(self, watched: Watched) -> Any:
+        def hear(message: object) -> None:
+            if isinstance(message, StateChange):
+                change = Change(self.at, message.at, message.reason)
+                if message.before is BookState.LIVE:
+                    watched.left.append(change)
+                elif message.state is BookState.LIVE:
+                    watched.joined.append(change)
+            elif isinstance(message, BookSnapshot):
+                watched.tainted = False
+            elif isinstance(message, BookDrift):
+                watched.drifts.append(message)
+
+        return hear
+
+
+async def trial(stretch: Stretch, *faults: Fault, latency: int = 0) -> Outcome:
+    """Play a stretch with these faults, and judge every book after every record."""
+    corpus = stretch.corpus
+    stage = Stage(stretch, faults, latency)
+    pairs = tuple(map(corpus.prepared.pair_of, stretch.symbols))
+    connector = connect(corpus.feed.plugin, corpus.feed.venue)
+    async with opened(connector, evolve(corpus.prepared, pairs=pairs), stage.player) as stage.found:
+        await stage.player.play(close=False)
+        links = stage.found[0].link_counters().values()
+        return Outcome(
+            stage.books,
+            stage.at,
+            sum(link.malformed for link in links),
+            sum(link.dials for link in links),
+            sum(link.renewals for link in links),
+            stage.http.count,
+        )

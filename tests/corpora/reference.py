@@ -1,0 +1,248 @@
+"""The true books of an undisturbed recording, after every one of its records.
+
+Slow and independent: decimals, a dict and a sorted list per side, built straight from the recorded frames, in the symbols of
+the oracles. It shares no code with connectors or core. `Reader` functions, one for each shape of frames, say what a record is
+to a book; a `Timeline` puts that together by the venue's published rule and keeps the best levels after each step.
+
+1. A delta before the first snapshot waits for it where deltas have ids, else the snapshot stands for it.
+2. Ids: a delta that ends at or before the book's id is old; any other must begin at the next id, or before.
+3. Size zero removes. After each message both sides are cut to the depth of the feed, where it has one.
+4. The recording is whole: whatever does not follow is an error of the recording, or of the reader.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from attrs import define, field, frozen
+
+from venuekit.tapes import Record
+
+TOP: Final = 25
+"""How many levels a side are remembered for each moment."""
+
+COPIES: Final = 250
+"""Every so many moments a copy of the whole book is kept."""
+
+Level: TypeAlias = tuple[Decimal, Decimal]
+Levels: TypeAlias = Sequence[Level]
+
+
+@frozen
+class Reading:
+    """What one record says of one book: a snapshot or a delta, in the oracle's symbol."""
+
+    symbol: str
+    bids: Levels
+    asks: Levels
+    snapshot: bool = False
+    first: int | None = None
+    last: int | None = None
+    checksum: int | None = None
+
+
+Reader: TypeAlias = Callable[[Record], Reading | None]
+"""What a record of a recording is to a book; None where it is nothing."""
+
+
+class Top(NamedTuple):
+    """The best levels, best first."""
+
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+
+    def cut(self, levels: int) -> Top:
+        """The best `levels` of each side."""
+        return Top(self.bids[:levels], self.asks[:levels])
+
+
+@frozen
+class Standing:
+    """The whole book at one moment, best levels first. `checksum` is the venue's own of this moment, where it sent one."""
+
+    symbol: str
+    bids: Levels
+    asks: Levels
+    last: int | None
+    checksum: int | None
+
+
+@frozen
+class Moment:
+    """The book after one record. `live`: the record changed it on the wire, so that the oracle's digest has a line of it."""
+
+    record: int
+    last: int | None
+    checksum: int | None
+    top: Top
+    live: bool
+
+
+@define
+class _Ladder:
+    """One side: levels by price, and the prices ascending by `sign`, so that the best stands last."""
+
+    sign: int
+    levels: dict[Decimal, Level] = field(factory=dict)
+    order: list[Decimal] = field(factory=list)
+
+    def put(self, levels: Levels, depth: int | None) -> None:
+        """Set and remove levels, then cut."""
+        for level in levels:
+            key = level[0] * self.sign
+            if key in self.levels:
+                if not level[1]:
+                    del self.levels[key], self.order[bisect_left(self.order, key)]
+            elif level[1]:
+                insort(self.order, key)
+            if level[1]:
+                self.levels[key] = level
+        if depth is not None:
+            for key in self.order[: max(0, len(self.order) - depth)]:
+                del self.levels[key]
+            del self.order[: max(0, len(self.order) - depth)]
+
+    def best(self, count: int | None = None) -> tuple[Level, ...]:
+        """The best levels, best first."""
+        keys = reversed(self.order if count is None else self.order[-count:])
+        return tuple(self.levels[key] for key in keys)
+
+    def copy(self) -> _Ladder:
+        """The same, apart."""
+        return _Ladder(self.sign, dict(self.levels), list(self.order))
+
+
+class Timeline:
+    """One book, from the first record to the last."""
+
+    def __init__(self, symbol: str, depth: int | None) -> None:
+        self.symbol = symbol
+        self.moments: list[Moment] = []
+        self._depth = depth
+        self._sides = (_Ladder(1), _Ladder(-1))
+        self._readings: list[Reading] = []
+        self._copies: list[tuple[_Ladder, _Ladder]] = []
+        self._records: list[int] = []
+        self._by_id: dict[int, int] = {}
+        self._waiting: list[tuple[int, Reading]] = []
+
+    def add(self, record: int, reading: Reading, *, live: bool) -> None:
+        """The next record of this book."""
+        if reading.snapshot:
+            self._sides = (_Ladder(1), _Ladder(-1))
+            self._put(record, reading, live=live)
+            waiting, self._waiting = self._waiting, []
+            for _, waited in waiting:
+                self._follow(record, waited, live=False)
+        elif self.moments:
+            self._follow(record, reading, live=live)
+        elif reading.last is not None:
+            self._waiting.append((record, reading))
+
+    def by_record(self, record: int) -> Moment | None:
+        """The moment after this record; None before the first."""
+        place = bisect_right(self._records, record)
+        return self.moments[place - 1] if place else None
+
+    def by_id(self, last: int | None) -> Moment | None:
+        """The moment at this id; None where the book never stood at it."""
+        place = None if last is None else self._by_id.get(last)
+        return None if place is None else self.moments[place]
+
+    def standing(self, record: int) -> Standing | None:
+        """The whole book after this record; None before the first."""
+        place = bisect_right(self._records, record)
+        if not place:
+            return None
+        kept = (place - 1) // COPIES
+        bids, asks = (side.copy() for side in self._copies[kept])
+        for reading in self._readings[kept * COPIES + 1 : place]:
+            if reading.snapshot:
+                bids, asks = _Ladder(1), _Ladder(-1)
+            bids.put(reading.bids, self._depth)
+            asks.put(reading.asks, self._depth)
+        moment = self.moments[place - 1]
+        return Standing(self.symbol, bids.best(), asks.best(), moment.last, moment.checksum)
+
+    def _follow(self, record: int, reading: Reading, *, live: bool) -> None:
+        at = self.moments[-1].last
+        if at is not None:
+            assert reading.first is not None
+            assert reading.last is not None
+            if reading.last <= at:
+                return
+            assert reading.first <= at + 1, f"{self.symbol}: {reading.first} after {at} at record {record}"
+        self._put(record, reading, live=live)
+
+    def _put(self, record: int, reading: Reading, *, live: bool) -> None:
+        bids, asks = self._sides
+        bids.put(reading.bids, self._depth)
+        asks.put(reading.asks, self._depth)
+        place = len(self.moments)
+        if place % COPIES == 0:
+            self._copies.append((bids.copy(), asks.copy()))
+        if reading.last is not None:
+            self._by_id[reading.last] = place
+        top = Top(bids.best(TOP), asks.best(TOP))
+        self._readings.append(reading)
+        self._records.append(record)
+        self.moments.append(Moment(record, reading.last, reading.checksum, top, live))
+
+
+class Reference:
+    """All books of a recording: `timelines` by symbol, and in `readings` what each record that concerns a book says."""
+
+    def __init__(
+        self, records: Iterable[tuple[int, Record]], read: Reader, *, depth: int | None = None
+    ) -> None:
+        self.timelines: dict[str, Timeline] = {}
+        self.readings: dict[int, Reading] = {}
+        for index, record in records:
+            reading = read(record)
+            if reading is None:
+                continue
+            timeline = self.timelines.setdefault(reading.symbol, Timeline(reading.symbol, depth))
+            timeline.add(index, reading, live=record.channel == "ws")
+            self.readings[index] = reading
+
+
+def levels(rows: Iterable[Sequence[Any]]) -> list[Level]:
+    """Rows of price and size as decimal text."""
+    return [(Decimal(row[0]), Decimal(row[1])) for row in rows]
+
+
+def binance_spot(record: Record) -> Reading | None:
+    """Combined streams ``SYMBOL@depth@100ms``, and GET /depth, whose symbol stands in its URL."""
+    payload = record.payload or b""
+    if record.channel == "http" and "/depth?symbol=" in record.url:
+        told = json.loads(payload)
+        symbol = record.url.partition("symbol=")[2].partition("&")[0]
+        last = told["lastUpdateId"]
+        return Reading(symbol, levels(told["bids"]), levels(told["asks"]), snapshot=True, last=last)
+    if record.channel == "ws" and b"@depth" in payload[:64]:
+        told = json.loads(payload)["data"]
+        return Reading(told["s"], levels(told["b"]), levels(told["a"]), first=told["U"], last=told["u"])
+    return None
+
+
+def kraken_v1(record: Record) -> Reading | None:
+    """``[id, {as, bs} | {a, c} | {b, c} | {a}, {b, c}, "book-N", pair]``."""
+    payload = record.payload or b""
+    if record.channel != "ws" or record.direction != "in" or not payload.startswith(b"["):
+        return None
+    _, *parts, channel, symbol = json.loads(payload)
+    if not channel.startswith("book-"):
+        return None
+    told = {name: value for part in parts for name, value in part.items()}
+    snapshot = "as" in told or "bs" in told
+    return Reading(
+        symbol,
+        levels(told.get("bs" if snapshot else "b", ())),
+        levels(told.get("as" if snapshot else "a", ())),
+        snapshot=snapshot,
+        checksum=int(told["c"]) if "c" in told else None,
+    )
