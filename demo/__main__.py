@@ -30,7 +30,6 @@ EXPLAINED: Final = {
     BookState.LIVE: "joined: every message since the snapshot is accounted for",
     BookState.GAP: "a message is missing: out of service, repair under way",
     BookState.STALE: "the socket is gone",
-    BookState.CLOSED: "closed",
     BookState.EMPTY: "nothing asked for yet",
 }
 
@@ -54,7 +53,7 @@ class Story:
                 replay.exchange.books[pair].listeners.append(self._tell)
 
     def _tell(self, message: object) -> None:
-        if not isinstance(message, StateChange):
+        if not isinstance(message, StateChange) or message.state is BookState.CLOSED:
             return
         style = {BookState.LIVE: "green", BookState.GAP: "bold red"}.get(message.state, "yellow")
         at = seconds_between(self._start, message.at)

@@ -16,6 +16,7 @@ from os import PathLike
 import anyio
 from attrs import define, field
 
+from venuekit.drivers.tasks import helpers
 from venuekit.exchange import Exchange, open_exchange
 from venuekit.loader import LoadedConnector, load_connector
 from venuekit.pacing import PacerRegistry
@@ -99,8 +100,7 @@ async def open_replay(
             replay._exchange = exchange  # noqa: SLF001  # made here, a line above
             await over.wait()
 
-    async with anyio.create_task_group() as tasks:
+    async with helpers() as tasks:
         tasks.start_soon(serve)
         yield replay
         over.set()
-        tasks.cancel_scope.cancel()

@@ -77,6 +77,7 @@ async def _show(replay: Replay, speed: float | None, depth: int) -> None:
         TimeElapsedColumn(),
         console=console,
     )
+    click.echo(f"playing {replay.player.tape.path.name}", err=True)
     bar = progress.add_task(replay.player.tape.path.name, total=replay.player.tape.count())
 
     def picture() -> Group:
