@@ -21,30 +21,33 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
+import anyio
 from attrs import define, evolve, field, frozen
 from msgspec.structs import replace
 from tests.corpora.feeds import Feed
 from tests.corpora.recordings import name_of
 from tests.corpora.reference import TOP, Reference, Standing, Timeline, Top
-from tests.corpora.replays import Prepared, opened
+from tests.corpora.replays import Prepared
 
-from venuekit import Exchange, OrderBook, connect
-from venuekit.books import BookState, StateChange
+from venuekit import Exchange, OrderBook, connect, open_exchange
+from venuekit.books import BookDrift, BookMessage, BookState, StateChange
+from venuekit.connection import LinkCounters
 from venuekit.drivers.http import HttpTransport
-from venuekit.events import BookDrift
+from venuekit.pacing import PacerRegistry
+from venuekit.sharding import topic_rule
 from venuekit.tapes import Header, Record, Tape, TapePlayer, open_tape
-from venuekit_spec import MILLISECOND, BookSnapshot, HttpRequest, HttpResponse, Ids, SyncRule
+from venuekit_spec import (MILLISECOND, BookSnapshot, Channel, HttpRequest, HttpResponse, Ids, Instant, SyncRule, Topic)
 
-STEP: Final = 200 * MILLISECOND
-"""How far time moves at once when the records are over and a repair is still under way."""
+STEPS: Final = (200 * MILLISECOND, 20 * MILLISECOND)
+"""How far time moves at once when the records are over: while the core waits for itself, and while it waits for the venue."""
 
-PATIENCE: Final = 600
-"""How many such steps a repair may take."""
+PATIENCE: Final = 2_000
+"""How many steps a repair may take then."""
 
 FAILED_STATUS: Final = 503
 
@@ -54,16 +57,20 @@ Entry: TypeAlias = tuple[int | None, Record]
 # --- recordings, in memory
 
 
-@frozen
+@frozen(repr=False)
 class Corpus:
     """A recording made ready, with its true books. `symbols` are the oracle's."""
 
     feed: Feed
     name: str
     prepared: Prepared
+    rule: SyncRule
     header: Header
-    entries: tuple[Entry, ...] = field(repr=False)
-    reference: Reference = field(repr=False)
+    entries: tuple[Entry, ...]
+    reference: Reference
+
+    def __repr__(self) -> str:
+        return f"<Corpus {self.name}>"
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -75,7 +82,7 @@ class Corpus:
     ) -> Stretch:
         """The records from `start` to before `stop`, only the books of these symbols.
 
-        A stretch that starts later than the recording begins with a fresh dial, which the stage answers.
+        Where frames are numbered per connection, those of the other books come along. A stretch that starts later than the recording begins with a fresh dial, which the stage answers.
         """
         chosen = tuple(symbols or self.symbols)
         readings = self.reference.readings
@@ -83,7 +90,7 @@ class Corpus:
         first = next(record for index, record in self.entries if index is not None and index >= start)
         for index, record in self.entries:
             reading = None if index is None else readings.get(index)
-            if reading is not None and reading.symbol not in chosen:
+            if reading is not None and reading.symbol not in chosen and not self.rule.per_connection:
                 continue
             if index is None or index < start:
                 if reading is None and (record.channel == "http" or record.direction == "open"):
@@ -94,14 +101,26 @@ class Corpus:
         return Stretch(self, start, chosen, tuple(kept))
 
 
-@frozen
+    def brief(self, frames: int, *, middle: bool = False) -> Stretch:
+        """A short stretch, from the beginning or the middle: so many frames of the two busiest books."""
+        owners = Counter(reading.symbol for reading in self.reference.readings.values())
+        symbols = [symbol for symbol, _ in owners.most_common(2)]
+        own = [index for index, reading in self.reference.readings.items() if reading.symbol in symbols]
+        first = len(own) // 2 if middle else 0
+        return self.stretch(own[first] if middle else 0, own[first : first + frames][-1] + 1, symbols)
+
+
+@frozen(repr=False)
 class Stretch:
     """A part of a recording."""
 
     corpus: Corpus
     start: int
     symbols: tuple[str, ...]
-    entries: tuple[Entry, ...] = field(repr=False)
+    entries: tuple[Entry, ...]
+
+    def __repr__(self) -> str:
+        return f"<Stretch of {self.corpus.name} from {self.start}: {', '.join(self.symbols)}>"
 
     def frames(self, symbol: str) -> list[int]:
         """Which records are frames of this book."""
@@ -137,7 +156,11 @@ def load(feed: Feed, path: Path) -> Corpus:
             and not any(mark in (record.payload or b"")[:128] for mark in feed.noise)
         )
     recorded = ((index, record) for index, record in open_tape(path) if index is not None)
-    return Corpus(feed, name_of(path), prepared, header, entries, Reference(recorded, feed.read, depth=feed.depth))
+    reference = Reference(recorded, feed.read, depth=feed.depth)
+    topic = Topic(Channel.BOOK, prepared.pairs[0], prepared.variant)
+    rule = topic_rule(topic, feed.plugin.describe()).sync
+    assert rule is not None
+    return Corpus(feed, name_of(path), prepared, rule, header, entries, reference)
 
 
 # --- faults
@@ -252,7 +275,7 @@ class Change:
     """A book left LIVE, or came to it: after which record of the recording, when, and why."""
 
     record: int
-    instant: int
+    instant: Instant
     reason: str = ""
 
 
@@ -264,7 +287,7 @@ class Watched:
     timeline: Timeline
     rule: SyncRule
     proof: Proof
-    book: OrderBook | None = None
+    book: OrderBook
     left: list[Change] = field(factory=list)
     joined: list[Change] = field(factory=list)
     wrong: list[str] = field(factory=list)
@@ -272,48 +295,63 @@ class Watched:
     tainted: bool = False
     reached: int = 0
     """The last id of the deltas that were delivered whole."""
+    live: bool = False
+    """Whether the book was LIVE when all was over."""
+    exact: bool = False
+    """Whether it equalled the reference then, in every level that it knew, and was as new."""
     _seen: tuple[object, ...] = ()
-
-    @property
-    def live(self) -> bool:
-        """Whether the book says that it may be read."""
-        return self.book is not None and self.book.live
 
     def judge(self, record: int, *, checked: bool, revealing: bool) -> None:
         """Look at the book after a record. `checked`: that record was its own, whole, and carried a checksum.
 
         `revealing`: it was a whole frame of the socket.
         """
-        book = self.book
-        if book is None or not book.live:
+        book, levels = self.book, TOP
+        if not book.live:
             return
-        seen = (book.revision, book.last, record if self.proof is not Proof.IDS else 0, self.reached)
-        if seen == self._seen:
-            return
-        self._seen = seen
         if self.proof is Proof.IDS:
-            if self.timeline.by_id(book.last) is None:
-                self.wrong.append(f"after {record}: it never stood at {book.last}")
-                return
-            if (book.last or 0) < self.reached:
+            moment = self.timeline.by_id(book.last)
+            if book.last is None or book.last < self.reached:
                 self.wrong.append(f"after {record}: it stands at {book.last}, and {self.reached} was delivered")
-            self._compare(record, self.timeline.by_id(book.last), TOP)
-        elif not self.tainted or (self.proof is Proof.CONNECTION and revealing):
-            self._compare(record, self.timeline.by_record(record), TOP)
-        elif checked and self.rule.checksum is not None:
-            self._compare(record, self.timeline.by_record(record), self.rule.checksum.levels)
+        else:
+            moment = self.timeline.by_record(record)
+            if self.tainted and self.proof is Proof.CHECKSUM:
+                levels = self.rule.checksum.levels if checked and self.rule.checksum is not None else 0
+            elif self.tainted and not revealing:
+                levels = 0
+        seen = (book.revision, moment, levels)
+        if levels and seen != self._seen:
+            self._seen = seen
+            if moment is None or self._top(levels) != moment.top.cut(levels):
+                self.wrong.append(f"after {record}: its best {levels} levels at {book.last} differ")
 
-    def exact(self, record: int) -> bool:
-        """Whether the book is LIVE and equals the reference after this record."""
+    def conclude(self, record: int) -> None:
+        """All is over, and the exchange still open: compare every level that the book knows."""
+        book = self.book
+        book.listeners.clear()
+        self.live = book.live
+        if not self.live:
+            return
         moment = self.timeline.by_record(record)
-        return self.live and moment is not None and self._top(TOP) == moment.top
+        at = self.timeline.by_id(book.last) if self.proof is Proof.IDS else moment
+        equal = at is not None and self._whole() == self._known(self.timeline.standing(at.record))
+        self.exact = equal and at is moment
+        if not equal and (self.proof is Proof.IDS or not self.tainted):
+            self.wrong.append(f"at the end: the whole book at {book.last} differs")
 
-    def _compare(self, record: int, moment: Any, levels: int) -> None:
-        if moment is None or self._top(levels) != moment.top.cut(levels):
-            self.wrong.append(f"after {record}: its best {levels} levels differ")
+    def _whole(self) -> Top:
+        return Top(tuple(self.book.bids()), tuple(self.book.asks()))
+
+    def _known(self, standing: Standing | None) -> Top:
+        """A true book, as far as this one claims to know."""
+        assert standing is not None
+        lowest, highest = self.book.bids_known_to, self.book.asks_known_to
+        return Top(
+            tuple(level for level in standing.bids if lowest is None or level[0] >= lowest),
+            tuple(level for level in standing.asks if highest is None or level[0] <= highest),
+        )
 
     def _top(self, levels: int) -> Top:
-        assert self.book is not None
         return Top(tuple(self.book.bids(levels)), tuple(self.book.asks(levels)))
 
 
@@ -348,6 +386,7 @@ class _Answer:
     url: str = ""
     symbol: str = ""
     book: Standing | None = None
+    recorded: Record | None = None
 
 
 class _Asked:
@@ -386,24 +425,30 @@ class _MadeUp(Tape):
 
 
 class Stage:
-    """The venue of one trial. `latency`: how many records later it answers."""
+    """The venue of one trial. `latency`: how many records later it answers. `lag`: how many its REST is behind its stream."""
 
-    def __init__(self, stretch: Stretch, faults: Sequence[Fault], latency: int) -> None:
+    def __init__(self, stretch: Stretch, faults: Sequence[Fault], latency: int, lag: int) -> None:
         corpus = stretch.corpus
         self.stretch = stretch
-        self.found: list[Exchange] = []
         self.at = stretch.start - 1
         """The last record of the recording whose time has come."""
         self.books: dict[str, Watched] = {}
         self._feed = corpus.feed
         self._plan = disturbed(stretch, faults)
         self._latency = latency
-        self._place = 0
+        self._lag = lag
+        self._past: list[int] = []
+        """`at`, after each thing that was handed over."""
         self._answers: list[_Answer] = []
         self._failures: Counter[str] = Counter()
         self._cut: deque[Record] = deque()
+        self._closed: set[str] = set()
         self._opens = {record.connection: record for _, record in stretch.entries if record.direction == "open"}
         self._coming = Counter(filter(None, (self._response(each.record) for each in self._plan)))
+        """How many recorded snapshots of a book are still to come, and how many requests wait for one."""
+        self._waiting: Counter[str] = Counter()
+        self._early: dict[str, Record] = {}
+        """Recorded snapshots that nobody had asked for yet when they came."""
         self._dialogue = stretch.start == 0
         """Whether the recording itself answers what sessions send: its first dialogue, on its first socket."""
         opens = [(name, record.url) for name, record in self._opens.items()]
@@ -411,7 +456,7 @@ class Stage:
         self.http = _Asked(self.player.http)
         self.websockets = self.player.websockets
         self.started = self.player.started
-        self.clock = self.player.clock
+        self._clock = self.player.clock
 
     # The tape
 
@@ -422,11 +467,10 @@ class Stage:
             yield from self._answered()
         connection = next(iter(self._opens))
         for _ in range(PATIENCE):
-            if not self._answers and all(book.live for book in self.books.values()):
+            if not self._answers and all(watched.book.live for watched in self.books.values()):
                 return
-            instant = self.clock.now() + STEP
-            self._place += 1
-            yield None, Record(instant, "ws", "ping", connection, "")
+            yield None, Record(self._clock.now() + STEPS[bool(self._answers)], "ws", "ping", connection, "")
+            self._past.append(self.at)
             yield from self._answered()
 
     def _deliver(self, delivery: Delivery) -> Iterator[Entry]:
@@ -438,19 +482,38 @@ class Stage:
             self._failures[symbol] += delivery.failures
         if record is not None:
             asked = self._response(record)
-            if asked is not None:
-                self._coming[asked] -= 1
-                if self._refuse(asked):
-                    record = replace(record, status=FAILED_STATUS, payload=b"")
-            yield index, record
+            told = record if asked is None else self._recorded(record, asked)
+            if told is not None:
+                yield index, told
             if index is not None and record.channel == "ws" and record.direction == "in":
                 self._dialogue = False
-        self._place += 1
+        self._past.append(self.at)
         self._judge(delivery, symbol)
-        if delivery.cut and record is not None:
-            yield None, Record(self.clock.now(), "ws", "close", record.connection, record.url, b"cut")
-            self._cut.append(self._opens[record.connection])
-            self._dialogue = False
+        if delivery.cut:
+            yield from self._hang_up(record.connection if record is not None else "")
+
+    def _recorded(self, record: Record, symbol: str) -> Record | None:
+        """A recorded snapshot by REST, if somebody waits for it."""
+        self._coming[symbol] -= 1
+        if self._refuse(symbol):
+            record = replace(record, status=FAILED_STATUS, payload=b"")
+        if self._waiting[symbol]:
+            self._waiting[symbol] -= 1
+            return record
+        self._early[symbol] = record
+        return None
+
+    def _hang_up(self, connection: str) -> Iterator[Entry]:
+        """Cut this socket; the first one, where it is not one. A socket that is cut already stays so."""
+        socket = self._opens.get(connection) or next(iter(self._opens.values()))
+        if socket.connection in self._closed:
+            return
+        yield None, replace(socket, instant=self._clock.now(), direction="close", payload=b"cut")
+        self._cut.append(socket)
+        self._closed.add(socket.connection)
+        self._dialogue = False
+        for watched in self.books.values():
+            watched.reached = 0
 
     # What the core asks for, and what it is answered
 
@@ -458,10 +521,12 @@ class Stage:
         """Everything that is due by now; an answer may lead to the next question."""
         while True:
             self._listen()
-            due = [answer for answer in self._answers if answer.due <= self._place]
+            due = [answer for answer in self._answers if answer.due <= len(self._past)]
             told = [(answer, records) for answer in due if (records := self._say(answer)) is not None]
             if self._cut and self.player.websockets.pending:
-                yield None, replace(self._cut.popleft(), instant=self.clock.now())
+                again = self._cut.popleft()
+                self._closed.discard(again.connection)
+                yield None, replace(again, instant=self._clock.now())
             elif not told:
                 return
             for answer, records in told:
@@ -472,12 +537,18 @@ class Stage:
 
     def _listen(self) -> None:
         """Note what was asked since."""
-        due = self._place + self._latency
+        due = len(self._past) + self._latency
         while self.http.urls:
             url = self.http.urls.popleft()
             symbol = self._feed.requested(url)
-            if symbol is not None and not self._coming[symbol]:
-                self._answers.append(_Answer(due, url=url, symbol=symbol, book=self._stand(symbol)))
+            if symbol is None:
+                continue
+            if symbol in self._early:
+                self._answers.append(_Answer(0, recorded=self._early.pop(symbol)))
+            elif self._coming[symbol]:
+                self._waiting[symbol] += 1
+            else:
+                self._answers.append(_Answer(due, url=url, symbol=symbol, book=self._stand(symbol, self._lag)))
         while self.player.sent:
             sent = self.player.sent.popleft()
             frame = sent.frame.encode() if isinstance(sent.frame, str) else sent.frame
@@ -486,9 +557,11 @@ class Stage:
 
     def _say(self, answer: _Answer) -> list[Record] | None:
         """The records of an answer; None as long as the venue has none. A book by REST is as old as its question."""
-        now = self.clock.now()
+        now = self._clock.now()
+        if answer.recorded is not None:
+            return [replace(answer.recorded, instant=now)]
         if answer.url:
-            book = answer.book or self._stand(answer.symbol)
+            book = answer.book or self._stand(answer.symbol, self._lag)
             if book is None:
                 return None
             failed = self._refuse(answer.symbol)
@@ -501,9 +574,10 @@ class Stage:
         url = self._opens[answer.connection].url
         return [Record(now, "ws", "in", answer.connection, url, frame) for frame in frames]
 
-    def _stand(self, symbol: str) -> Standing | None:
+    def _stand(self, symbol: str, lag: int = 0) -> Standing | None:
         timeline = self.stretch.corpus.reference.timelines.get(symbol)
-        return None if timeline is None else timeline.standing(self.at)
+        at = self._past[-1 - min(lag, len(self._past) - 1)] if self._past else self.at
+        return None if timeline is None else timeline.standing(at)
 
     def _refuse(self, symbol: str) -> bool:
         refused = self._failures[symbol] > 0
@@ -516,66 +590,74 @@ class Stage:
 
     # Judging
 
-    def _judge(self, delivery: Delivery | None, symbol: str | None) -> None:
-        if not self.books and self.found:
-            self._watch(self.found[0])
-        whole = delivery is not None and delivery.record is not None and delivery.whole
-        reading = self.stretch.corpus.reference.readings.get(delivery.at or 0) if delivery and symbol else None
-        revealing = whole and delivery is not None and delivery.record is not None and delivery.record.channel == "ws"
-        for book in self.books.values():
-            checked, record = False, self.at
-            if book.symbol == symbol and delivery is not None and reading is not None:
-                book.tainted = book.tainted or delivery.taints
-                checked = whole and reading.checksum is not None
-                record = (delivery.at or 0) if checked else record
-                if whole and not reading.snapshot and reading.last is not None:
-                    book.reached = max(book.reached, reading.last)
-            book.judge(record, checked=checked, revealing=revealing)
-
-    def _watch(self, exchange: Exchange) -> None:
-        """Look at the books from now on."""
-        corpus = self.stretch.corpus
+    def watch(self, exchange: Exchange) -> None:
+        """Look at the books of this exchange from now on."""
+        prepared, rule = self.stretch.corpus.prepared, self.stretch.corpus.rule
+        timelines = self.stretch.corpus.reference.timelines
         for symbol in self.stretch.symbols:
-            pair = corpus.prepared.pair_of(symbol)
-            rule = next(
-                topic.sync for topic in exchange.description.topics
-                if topic.sync is not None and topic.variant == corpus.prepared.variant
-            )
-            timeline = corpus.reference.timelines[symbol]
-            watched = Watched(symbol, timeline, rule, Proof.of(rule), exchange.books[pair])
+            pair = prepared.pair_of(symbol)
+            watched = Watched(symbol, timelines[symbol], rule, Proof.of(rule), exchange.books[pair])
             self.books[symbol] = watched
-            exchange.books[pair].listeners.append(self._listener(watched))
+            watched.book.listeners.append(partial(self._hear, watched))
 
-    def _listener(self, watched: Watched) -> Any:
-        def hear(message: object) -> None:
-            if isinstance(message, StateChange):
-                change = Change(self.at, message.at, message.reason)
-                if message.before is BookState.LIVE:
-                    watched.left.append(change)
-                elif message.state is BookState.LIVE:
-                    watched.joined.append(change)
-            elif isinstance(message, BookSnapshot):
-                watched.tainted = False
-            elif isinstance(message, BookDrift):
-                watched.drifts.append(message)
+    def _hear(self, watched: Watched, message: BookMessage) -> None:
+        if isinstance(message, StateChange):
+            change = Change(self.at, message.at, message.reason)
+            if message.before is BookState.LIVE:
+                watched.left.append(change)
+            elif message.state is BookState.LIVE:
+                watched.joined.append(change)
+        elif isinstance(message, BookSnapshot):
+            watched.tainted = False
+        elif isinstance(message, BookDrift):
+            watched.drifts.append(message)
 
-        return hear
+    def _judge(self, delivery: Delivery | None, symbol: str | None) -> None:
+        """Look at every book. `symbol` is whose record was delivered."""
+        record = delivery.record if delivery is not None and delivery.whole else None
+        frame = record is not None and record.channel == "ws" and record.connection not in self._closed
+        for watched in self.books.values():
+            at, checked = self.at, False
+            if delivery is not None and delivery.at is not None and watched.symbol == symbol:
+                reading = self.stretch.corpus.reference.readings[delivery.at]
+                watched.tainted = watched.tainted or delivery.taints
+                if frame and reading.checksum is not None:
+                    at, checked = delivery.at, True
+                if frame and not reading.snapshot and reading.last is not None:
+                    watched.reached = max(watched.reached, reading.last)
+            watched.judge(at, checked=checked, revealing=frame)
 
 
-async def trial(stretch: Stretch, *faults: Fault, latency: int = 0) -> Outcome:
+async def trial(stretch: Stretch, *faults: Fault, latency: int = 0, lag: int = 0) -> Outcome:
     """Play a stretch with these faults, and judge every book after every record."""
-    corpus = stretch.corpus
-    stage = Stage(stretch, faults, latency)
-    pairs = tuple(map(corpus.prepared.pair_of, stretch.symbols))
-    connector = connect(corpus.feed.plugin, corpus.feed.venue)
-    async with opened(connector, evolve(corpus.prepared, pairs=pairs), stage.player) as stage.found:
+    corpus, stage, over = stretch.corpus, Stage(stretch, faults, latency, lag), anyio.Event()
+    counted: list[LinkCounters] = []
+
+    async def run() -> None:
+        async with open_exchange(
+            connect(corpus.feed.plugin, corpus.feed.venue),
+            pairs=[corpus.prepared.pair_of(symbol) for symbol in stretch.symbols],
+            variant=corpus.prepared.variant,
+            clock=stage.player.clock,
+            transports=stage,
+            pacers=PacerRegistry(),
+            seed=1,
+        ) as exchange:
+            stage.watch(exchange)
+            await over.wait()
+            counted.extend(exchange.link_counters().values())
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run)
         await stage.player.play(close=False)
-        links = stage.found[0].link_counters().values()
-        return Outcome(
-            stage.books,
-            stage.at,
-            sum(link.malformed for link in links),
-            sum(link.dials for link in links),
-            sum(link.renewals for link in links),
-            stage.http.count,
-        )
+        for watched in stage.books.values():
+            watched.conclude(stage.at)
+        over.set()
+    return Outcome(
+        stage.books,
+        stage.at,
+        sum(link.malformed for link in counted),
+        sum(link.dials for link in counted),
+        sum(link.renewals for link in counted),
+        stage.http.count,
+    )

@@ -96,3 +96,46 @@ def kraken_v2(recording: Path, folder: Path) -> Prepared:
     return Prepared(
         tape, write_sidecar(folder / "sidecar.jsonl", header, []), pairs, kraken_pair, variant="1000"
     )
+
+
+def coinbase_exchange_pair(symbol: str) -> str:
+    """The pair of a Coinbase Exchange product: its own name."""
+    return symbol
+
+
+def coinbase_exchange(recording: Path, folder: Path) -> Prepared:
+    """COINBASE_EXCHANGE_*: recorded with its instrument list, on the venue's former hosts."""
+    pairs = tuple(oracle(recording)["per_symbol"])
+    header = {"venue": "coinbase_exchange", "pairs": pairs, "paths": "last"}
+    return Prepared(
+        recording, write_sidecar(folder / "sidecar.jsonl", header, []), pairs, coinbase_exchange_pair
+    )
+
+
+def hyperliquid_pair(symbol: str) -> str:
+    """The perpetual of a Hyperliquid coin."""
+    return f"{symbol}-USDC-PERP"
+
+
+def hyperliquid(recording: Path, folder: Path) -> Prepared:
+    """HYPERLIQUID_L2BOOK_*: recorded without instrument lists and without acknowledgements."""
+    symbols = list(oracle(recording)["per_symbol"])
+    first = next(lines(recording))
+    perps = [{"name": symbol, "szDecimals": 5, "maxLeverage": 40} for symbol in symbols]
+    lists: tuple[Any, ...] = (
+        [{"universe": perps, "marginTables": [], "collateralToken": 0}],
+        {"tokens": [{"name": "USDC", "szDecimals": 8, "weiDecimals": 8, "index": 0}], "universe": []},
+    )
+    http = {"channel": "http", "method": "POST", "conn": "http", "url": "https://api.hyperliquid.xyz/info"}
+    socket = {"channel": "ws", "conn": first["conn"], "url": first["url"]}
+    told = [{"at": 0, "dir": "in", **http, "payload": json.dumps(each)} for each in lists]
+    for symbol in symbols:
+        subscription = {"type": "l2Book", "coin": symbol, "nSigFigs": None, "mantissa": None, "fast": False}
+        answer = {
+            "channel": "subscriptionResponse",
+            "data": {"method": "subscribe", "subscription": subscription},
+        }
+        told.append({"at": 1, "dir": "in", **socket, "payload": json.dumps(answer)})
+    pairs = tuple(hyperliquid_pair(symbol) for symbol in symbols)
+    header = {"venue": "hyperliquid", "pairs": pairs}
+    return Prepared(recording, write_sidecar(folder / "sidecar.jsonl", header, told), pairs, hyperliquid_pair)

@@ -7,12 +7,14 @@ and found through its entry point (`installed_connectors`).
 from venuekit.books import (
     BookDrift,
     BookNotLive,
+    BookOrder,
     BookState,
     BookView,
     Drift,
     Level,
     LevelsUnknown,
     OrderBook,
+    OrderByOrderBook,
     Proof,
     StateChange,
 )
@@ -31,7 +33,6 @@ from venuekit.loader import (
     installed_connectors,
     load_connector,
 )
-from venuekit.replay import Replay, open_replay
 from venuekit_spec import (
     Instrument,
     LocalError,
@@ -46,6 +47,7 @@ from venuekit_spec import (
 __all__ = [
     "BookDrift",
     "BookNotLive",
+    "BookOrder",
     "BookState",
     "BookView",
     "Clock",
@@ -68,9 +70,9 @@ __all__ = [
     "MalformedMessage",
     "NetworkTransports",
     "OrderBook",
+    "OrderByOrderBook",
     "Overflow",
     "Proof",
-    "Replay",
     "Side",
     "SnapshotFailed",
     "StateChange",
@@ -87,5 +89,4 @@ __all__ = [
     "installed_connectors",
     "load_connector",
     "open_exchange",
-    "open_replay",
 ]

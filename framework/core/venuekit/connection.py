@@ -1,388 +1,182 @@
-"""A connection: the topics of one socket, kept alive.
+"""A connection: some topics, kept alive by one link after another.
 
-It dials, makes a session, and hands every frame to it inside the driver's callback; what the session returns is carried out
-at once: messages go to the books, commands to the driver. Nothing is awaited or queued per frame. When the socket ends, for
-whatever reason, the books it fed become STALE and it is dialled again with backoff; sockets that the venue is about to end
-are dialled again before.
+When a socket ends, for whatever reason, the books it fed become STALE and it is dialled again with backoff. Where an end is
+foreseen (the venue announces it, or a connection may live only so long) the next link is opened while the old one still
+feeds the books, and takes over once it is as good:
 
-A frame that cannot be read costs that frame: it is counted and told as an event. Where the session knows which book lost a
-message, that book is repaired; where it does not, every book is whose feed could not show the loss by itself.
+A second, shadow book is built on the new socket, beside the first, and the book becomes what its shadow is once that is
+proven too. Its snapshot comes as any does; where ids mean the same on every socket (`SyncRule.global_ids`) the live book
+itself is the snapshot, and the shadow takes over at the same id or a later one. Until then the book never leaves LIVE. An end
+that comes earlier than foreseen is an end like any other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Final
 
 import anyio
-from attrs import define
 
 from venuekit.backoff import Backoff
 from venuekit.books.states import BookState
-from venuekit.books.tracker import Need, OrderBookTrackerEntry
-from venuekit.broadcast import Broadcast
-from venuekit.drivers.tasks import helpers
-from venuekit.drivers.websocket import WebSocket
-from venuekit.events import FrameRefused, LinkChange, LinkState, TopicRefused
+from venuekit.books.tracker import AnyEntry, Need, NeedCallback
+from venuekit.events import LinkChange, LinkState
+from venuekit.feeds import Feeds
+from venuekit.link import Link, LinkCounters, Topics
 from venuekit.snapshots import Snapshots
 from venuekit.venue import Venue
-from venuekit_spec import (
-    BookChecksum,
-    BookDelta,
-    BookSnapshot,
-    Continuity,
-    Dial,
-    Heard,
-    Instant,
-    MalformedMessage,
-    Outputs,
-    Redial,
-    Run,
-    Seconds,
-    Send,
-    Session,
-    StatusChange,
-    Topic,
-    TopicLive,
-    TopicLost,
-    Trade,
-    VenueError,
-    Wake,
-    after,
-)
+from venuekit_spec import Seconds, Topic, VenueError, after
 
-HOUSEKEEPING: Final[Seconds] = 1.0
-"""How often silence and overdue repairs are looked for."""
+HANDOVER_CHECK: Final[Seconds] = 0.25
+"""How often it is looked whether a new link is as good as the old one."""
 
-RENEWAL_TIMEOUT: Final[Seconds] = 10.0
-"""How long an in-band snapshot may take before it is subscribed to again."""
-
-LIFETIME_SHARE: Final = 0.95
-"""The share of a connection's permitted lifetime after which it is replaced."""
-
-
-@define
-class LinkCounters:
-    """What happened on one connection."""
-
-    frames: int = 0
-    malformed: int = 0
-    dials: int = 0
-    holes: int = 0
-    renewals: int = 0
+HANDOVER_LIMIT: Final[Seconds] = 30.0
+"""How long a new link may take to become so before it takes over as it is."""
 
 
 class Connection:
-    """The topics of one socket and the books they feed. `run` serves them until cancelled."""
+    """The topics of one socket and the books they feed. `run` serves them until cancelled.
+
+    `shadow` makes an entry like another one, with another callback, for a book beside it.
+    """
 
     def __init__(
         self,
         name: str,
         venue: Venue,
         topics: Iterable[Topic],
-        entries: Iterable[OrderBookTrackerEntry],
+        entries: Iterable[AnyEntry],
         snapshots: Snapshots,
-        trades: dict[str, Broadcast[Trade]],
+        feeds: Feeds,
+        shadow: Callable[[AnyEntry, NeedCallback], AnyEntry],
     ) -> None:
         self.name = name
-        self.topics = frozenset(topics)
         self.counters = LinkCounters()
-        self.entries = {entry.topic.instrument: entry for entry in entries}
+        self.entries = tuple(entries)
+        self._topics = Topics(frozenset(topics))
         self._venue = venue
         self._snapshots = snapshots
-        self._trades = trades
+        self._feeds = feeds
+        self._shadow = shadow
         self._backoff = Backoff(venue.random.random)
-        self._renewal_backoffs: dict[Topic, Backoff] = {}
-        self._renewals: dict[Topic, Instant] = {}
-        self._lost: dict[Topic, str] = {}
-        self._socket: WebSocket | None = None
-        self._session: Session | None = None
-        self._ending: anyio.CancelScope | None = None
-        self._reason = ""
-        self._pause: Seconds = 0.0
-        self._planned = False
-        self._wake: Instant | None = None
-        self._life: Instant = 0
-        self._numbers: dict[str, int] = {}
-        self._handlers: dict[type, Callable[[Any], None]] = {
-            BookDelta: self._on_delta,
-            BookSnapshot: self._on_snapshot,
-            BookChecksum: self._on_checksum,
-            Trade: self._on_trade,
-            StatusChange: self._on_status,
-            Send: self._on_send,
-            Run: self._on_run,
-            Wake: self._on_wake,
-            Redial: self._on_redial,
-            TopicLive: self._on_topic_live,
-            TopicLost: self._on_topic_lost,
-            Heard: self._on_heard,
-        }
-
-    # The life of the socket
+        self._current: Link | None = None
+        self._next: Link | None = None
+        self._shadows: dict[AnyEntry, AnyEntry] = {}
 
     async def run(self) -> None:
         """Serve until cancelled."""
-        clock = self._venue.clock
-        while self._wanted:
+        self._launch(self._link(self.entries), 0.0)
+        await anyio.sleep_forever()
+
+    def need(self, entry: AnyEntry, need: Need) -> None:
+        """What an entry asks for: the callback it was made with. Shadows ask the next link."""
+        link = self._current if entry not in self._shadows.values() else self._next
+        if need is Need.RESUBSCRIBE:
+            if link is not None:
+                link.renew(entry.topic)
+        elif link is self._current or not entry.rule.global_ids:
+            self._snapshots.wanted(entry)
+
+    # One link after another
+
+    def _launch(self, link: Link, wait: Seconds) -> None:
+        """Open a link, as the next one where there is a current one."""
+        if self._current is None:
+            self._current = link
+        else:
+            self._next = link
+
+        async def live() -> None:
+            await self._venue.clock.sleep(wait)
+            if link not in {self._current, self._next}:
+                return
             self._tell(LinkState.DIALLING)
-            self._planned, self._pause = False, 0.0
             try:
-                reason = await self._serve()
+                reason = await link.serve()
             except VenueError as error:
                 reason = str(error)
-            self._tell(LinkState.LOST, reason)
-            for entry in self.entries.values():
+            self._over(link, reason)
+
+        self._venue.spawn(live)
+
+    def _over(self, link: Link, reason: str) -> None:
+        """A link has ended."""
+        self._tell(LinkState.LOST, reason)
+        now = self._venue.clock.now()
+        if link is self._next:
+            self._drop_shadows()
+            self._next = None
+            if self._topics.wanted:
+                self._succeed(self._backoff.failed(now))
+        elif link is self._current and self._next is not None and self._next.open:
+            self._hand_over(self._next)
+        elif link is self._current:
+            self._drop_shadows()
+            self._current, self._next = None, None
+            for entry in self.entries:
                 if entry.book.state is not BookState.CLOSED:
-                    entry.disconnected(reason, clock.now())
-            wait = 0.0 if self._planned else self._backoff.failed(clock.now())
-            await clock.sleep(max(wait, self._pause))
+                    entry.disconnected(reason, now)
+            if self._topics.wanted:
+                self._launch(self._link(self.entries), max(self._backoff.failed(now), link.pause))
 
-    async def _serve(self) -> str:
-        """One socket from dial to end; why it ended. Raises `VenueError` when it could not be opened."""
-        venue, now = self._venue, self._venue.clock.now
-        self.counters.dials += 1
-        dial = await venue.flows.run(venue.source.dial(self._wanted))
-        socket = await venue.websockets.open(dial)
-        session = venue.source.session(dial, venue.instruments)
-        self._socket, self._session, self._reason = socket, session, ""
-        self._wake, self._life = None, now()
-        self._numbers.clear()
-        self._renewals.clear()
-        self._tell(LinkState.OPEN)
-        self._backoff.worked(now())
-        try:
-            async with helpers() as tasks:
-                self._ending = tasks.cancel_scope
-                tasks.start_soon(self._housekeeping, dial)
-                self._perform(session.opened, now())
-                self._perform(session.want, self._wanted, now())
-                reason = await socket.run(self._on_frame, self._on_life)
-                self._reason = self._reason or reason
-        finally:
-            self._socket = self._session = self._ending = None
-            session.closed(self._reason)
-            with anyio.CancelScope(shield=True):
-                await socket.aclose()
-        return self._reason or "the socket was closed"
+    def _retire(self, link: Link, _reason: str) -> None:
+        """A link says that it will end soon."""
+        if link is self._current and self._next is None:
+            self._succeed(link.pause)
 
-    def _end(self, reason: str) -> None:
-        if self._ending is not None and not self._reason:
-            self._reason = reason
-            self._ending.cancel()
+    def _succeed(self, wait: Seconds) -> None:
+        """Open the next link beside the current one, each book with a shadow."""
+        open_ = [entry for entry in self.entries if entry.book.state is not BookState.CLOSED]
+        self._shadows = {entry: self._shadow(entry, self.need) for entry in open_}
+        link = self._link(self._shadows.values())
+        self._launch(link, wait)
+        limit = after(self._venue.clock.now(), wait + HANDOVER_LIMIT)
 
-    async def _housekeeping(self, dial: Dial) -> None:
-        clock = self._venue.clock
-        until = None if dial.lifetime is None else after(clock.now(), dial.lifetime * LIFETIME_SHARE)
-        while True:
-            await clock.sleep(HOUSEKEEPING)
-            now = clock.now()
-            if dial.silence is not None and now >= after(self._life, dial.silence):
-                self._end(f"no sign of life for {dial.silence:g} s")
-            elif until is not None and now >= until:
-                self._planned = True
-                self._end("its lifetime is nearly over")
-            for entry in self.entries.values():
-                if entry.silent(now):
-                    self._end(f"{entry.topic} was silent")
-                self._guard(entry.tick, now)
-                asked = max(entry.since, self._renewals.get(entry.topic, 0))
-                if entry.waits_for_renewal and now >= after(asked, RENEWAL_TIMEOUT):
-                    self._renew_soon(entry)
+        async def watch() -> None:
+            clock = self._venue.clock
+            while link is self._next:
+                await clock.sleep(HANDOVER_CHECK)
+                if link is self._next and link.open and (self._ready(link) or clock.now() >= limit):
+                    self._hand_over(link)
 
-    # Frames
+        self._venue.spawn(watch)
 
-    def _on_frame(self, frame: bytes, now: Instant) -> None:
-        self.counters.frames += 1
-        self._life = now
-        session = self._session
-        if session is not None:
-            self._perform(session.feed, frame, now)
-
-    def _on_life(self, now: Instant) -> None:
-        self._life = now
-
-    def _perform(self, verb: Callable[..., Outputs], *arguments: Any) -> None:
-        """Let the session speak, and do what it says."""
-        try:
-            outputs = verb(*arguments)
-        except MalformedMessage as error:
-            self._malformed(error)
-            return
-        handlers = self._handlers
-        for output in outputs:
-            if type(output) is Continuity:
-                if not self._continues(output):
-                    return  # the frame is a repetition: nothing in it is news
-                continue
-            handler = handlers.get(type(output))
-            if handler is not None:
-                try:
-                    handler(output)
-                except MalformedMessage as error:
-                    self._malformed(error)
-
-    def _guard(self, verb: Callable[[Instant], None], now: Instant) -> None:
-        try:
-            verb(now)
-        except MalformedMessage as error:
-            self._malformed(error)
-
-    def _continues(self, told: Continuity) -> bool:
-        """Whether a frame is new. A hole before it takes every book of its scope out of LIVE."""
-        last = self._numbers.get(told.scope)
-        if last is not None and told.n <= last:
-            return False
-        self._numbers[told.scope] = told.n
-        if last is not None and told.n != last + 1:
-            self.counters.holes += 1
-            now = self._venue.clock.now()
-            for entry in self.entries.values():
-                if entry.rule.per_connection:
-                    entry.lost(f"after frame {last} came {told.n}", now)
-        return True
-
-    def _malformed(self, error: MalformedMessage) -> None:
-        self.counters.malformed += 1
+    def _ready(self, link: Link) -> bool:
+        """Whether every book has a shadow as good as itself. Shadows that can are helped to a snapshot here."""
         now = self._venue.clock.now()
-        self._venue.events.publish(FrameRefused(error=error, at=now))
-        entry = self.entries.get(error.instrument)
-        if error.instrument:
-            if entry is not None and error.topic == str(entry.topic):
-                entry.lost("a message could not be read", now)
-            return
-        for entry in self.entries.values():
-            if not entry.rule.shows_loss:
-                entry.lost("a frame could not be read", now)
+        for entry, shadow in self._shadows.items():
+            if entry.rule.global_ids and shadow.waits_for_snapshot and entry.book.live:
+                shadow.copy(entry, now)
+        books = all(entry.as_good(shadow) for entry, shadow in self._shadows.items())
+        others = self._topics.wanted - {entry.topic for entry in self.entries}
+        return books and others <= link.confirmed
 
-    # Messages
+    def _hand_over(self, link: Link) -> None:
+        """The next link becomes the current one."""
+        now, old = self._venue.clock.now(), self._current
+        self._current, self._next = link, None
+        shadows, self._shadows = self._shadows, {}
+        for entry, shadow in shadows.items():
+            entry.take_over(shadow, now)
+            shadow.close("it has taken over", now)
+        link.feed(self.entries)
+        self.counters.handovers += 1
+        if old is not None:
+            old.end("another socket took over")
 
-    def _on_delta(self, delta: BookDelta) -> None:
-        entry = self.entries.get(delta.instrument)
-        if entry is not None:
-            entry.delta(delta)
+    def _drop_shadows(self) -> None:
+        for shadow in self._shadows.values():
+            shadow.close("its socket ended", self._venue.clock.now())
+        self._shadows = {}
 
-    def _on_snapshot(self, snapshot: BookSnapshot) -> None:
-        entry = self.entries.get(snapshot.instrument)
-        if entry is not None:
-            entry.snapshot(snapshot)
-
-    def _on_checksum(self, checksum: BookChecksum) -> None:
-        entry = self.entries.get(checksum.instrument)
-        if entry is not None:
-            entry.checksum(checksum)
-
-    def _on_status(self, change: StatusChange) -> None:
-        entry = self.entries.get(change.instrument)
-        if entry is not None:
-            entry.status(change)
-
-    def _on_trade(self, trade: Trade) -> None:
-        broadcast = self._trades.get(trade.instrument)
-        if broadcast is not None:
-            broadcast.publish(trade)
-
-    # Commands
-
-    def _on_send(self, command: Send) -> None:
-        if self._socket is not None:
-            self._socket.send(command.frame)
-
-    def _on_run(self, command: Run) -> None:
-        session = self._session
-
-        async def ask() -> None:
-            result: Any
-            try:
-                result = await self._venue.flows.run(command.flow)
-            except VenueError as error:
-                result = error
-            if session is not None and session is self._session:
-                self._perform(session.answered, command.tag, result, self._venue.clock.now())
-
-        self._venue.spawn(ask)
-
-    def _on_wake(self, command: Wake) -> None:
-        self._wake = at = command.at
-        session = self._session
-        if at is None:
-            return
-
-        async def wake() -> None:
-            await self._venue.clock.sleep_until(at)
-            if self._wake == at and session is not None and session is self._session:
-                self._wake = None
-                self._perform(session.tick, self._venue.clock.now())
-
-        self._venue.spawn(wake)
-
-    def _on_redial(self, command: Redial) -> None:
-        self._planned, self._pause = command.planned, command.after
-        self._end(command.reason)
-
-    def _on_topic_live(self, command: TopicLive) -> None:
-        entry = self._entry(command.topic)
-        if entry is not None:
-            entry.started(self._venue.clock.now())
-
-    def _on_heard(self, command: Heard) -> None:
-        entry = self._entry(command.topic)
-        if entry is not None:
-            entry.heard = self._venue.clock.now()
-
-    def _on_topic_lost(self, command: TopicLost) -> None:
-        now = self._venue.clock.now()
-        self._venue.events.publish(
-            TopicRefused(topic=command.topic, reason=command.reason, final=command.final, at=now)
+    def _link(self, entries: Iterable[AnyEntry]) -> Link:
+        return Link(
+            self._venue, self._topics, entries, self._feeds, self.counters, self._opened, self._retire
         )
-        if command.final:
-            self._lost[command.topic] = command.reason
-        entry = self._entry(command.topic)
-        if entry is None:
-            return
-        if command.final:
-            entry.close(command.reason, now)
-        else:
-            entry.lost(command.reason, now)
-            self._renew_soon(entry)
 
-    # Repairs
-
-    def need(self, entry: OrderBookTrackerEntry, need: Need) -> None:
-        """What an entry asks for: the callback it was made with."""
-        if need is Need.SNAPSHOT:
-            self._snapshots.wanted(entry)
-        else:
-            self._renew_soon(entry)
-
-    def _renew_soon(self, entry: OrderBookTrackerEntry) -> None:
-        """Subscribe to a topic anew: at once, or after a pause where that was just done."""
-        clock, topic, session = self._venue.clock, entry.topic, self._session
-        now = clock.now()
-        due = self._renewals.get(topic)
-        if session is None or (due is not None and due > now):
-            return
-        backoff = self._renewal_backoffs.setdefault(topic, Backoff(self._venue.random.random))
-        recent = due is not None and now < after(due, RENEWAL_TIMEOUT)
-        wait = backoff.failed(now) if recent else 0.0
-        self._renewals[topic] = at = after(now, wait)
-
-        async def renew() -> None:
-            await clock.sleep_until(at)
-            if session is self._session and entry.waits_for_renewal:
-                self.counters.renewals += 1
-                self._perform(session.want, self._wanted - {topic}, clock.now())
-                self._perform(session.want, self._wanted, clock.now())
-
-        self._venue.spawn(renew)
-
-    @property
-    def _wanted(self) -> frozenset[Topic]:
-        return self.topics - self._lost.keys()
-
-    def _entry(self, topic: Topic) -> OrderBookTrackerEntry | None:
-        entry = self.entries.get(topic.instrument)
-        return entry if entry is not None and entry.topic == topic else None
+    def _opened(self) -> None:
+        self._backoff.worked(self._venue.clock.now())
+        self._tell(LinkState.OPEN)
 
     def _tell(self, state: LinkState, reason: str = "") -> None:
         now = self._venue.clock.now()

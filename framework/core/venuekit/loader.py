@@ -17,8 +17,6 @@ from typing import cast
 
 import pluggy
 from attrs import frozen
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
 
 from venuekit_spec import CONNECTORS, CONTRACT_VERSION, Connector, Description, LocalError, hooks
 
@@ -136,7 +134,8 @@ def _installed(entry: metadata.EntryPoint) -> InstalledConnector:
     if distribution is None:
         return InstalledConnector(entry.name, "", "", entry.value)
     told = distribution.metadata
-    return InstalledConnector(entry.name, told["Name"], told["Version"], entry.value, told.get("Summary", ""))
+    [summary, *_] = told.get_all("Summary") or [""]
+    return InstalledConnector(entry.name, told["Name"], told["Version"], entry.value, summary)
 
 
 def _how_to_install(venue: str, known: list[str]) -> str:
@@ -149,6 +148,9 @@ def _how_to_install(venue: str, known: list[str]) -> str:
 
 def _check_requirement(entry: metadata.EntryPoint) -> None:
     """Refuse before the import what was built for another contract: its import might fail in a misleading way."""
+    from packaging.requirements import InvalidRequirement, Requirement
+    from packaging.utils import canonicalize_name
+
     for line in (entry.dist.requires if entry.dist else None) or ():
         try:
             wanted = Requirement(line)

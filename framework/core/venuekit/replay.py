@@ -1,5 +1,7 @@
 """Replays: a tape, played through connector and core as if it were live.
 
+    from venuekit.replay import open_replay
+
     async with open_replay("session.jsonl.gz") as replay:
         await replay.play()
         print(replay.exchange.books["BTC-USDT"].best_bid)

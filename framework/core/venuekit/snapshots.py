@@ -12,10 +12,10 @@ from __future__ import annotations
 from typing import Final
 
 from venuekit.backoff import Backoff
-from venuekit.books.tracker import OrderBookTrackerEntry
+from venuekit.books.tracker import AnyEntry
 from venuekit.events import SnapshotFailed
 from venuekit.venue import Venue
-from venuekit_spec import BookSnapshot, Instant, Seconds, VenueError, after
+from venuekit_spec import BookSnapshot, Instant, OrderBookSnapshot, Seconds, VenueError, after
 
 AUDIT_CHECK: Final[Seconds] = 5.0
 """How often it is looked whether an audit is due."""
@@ -26,10 +26,10 @@ class Snapshots:
 
     def __init__(self, venue: Venue) -> None:
         self._venue = venue
-        self._repairing: set[OrderBookTrackerEntry] = set()
-        self._backoffs: dict[OrderBookTrackerEntry, Backoff] = {}
+        self._repairing: set[AnyEntry] = set()
+        self._backoffs: dict[AnyEntry, Backoff] = {}
 
-    def wanted(self, entry: OrderBookTrackerEntry) -> None:
+    def wanted(self, entry: AnyEntry) -> None:
         """This entry needs a snapshot, now and until it is LIVE."""
         if entry in self._repairing:
             return
@@ -43,7 +43,7 @@ class Snapshots:
 
         self._venue.spawn(repair)
 
-    async def audit(self, entry: OrderBookTrackerEntry) -> None:
+    async def audit(self, entry: AnyEntry) -> None:
         """Audit one entry for as long as the exchange is open."""
         clock, rule = self._venue.clock, entry.rule
         due = self._next_audit(entry)
@@ -64,13 +64,13 @@ class Snapshots:
             except VenueError as error:
                 self._failed(entry, error)
 
-    async def _repair(self, entry: OrderBookTrackerEntry) -> None:
+    async def _repair(self, entry: AnyEntry) -> None:
         clock = self._venue.clock
         backoff = self._backoffs.setdefault(entry, Backoff(self._venue.random.random))
         while entry.waits_for_snapshot:
             era = entry.era
             snapshot = await self._fetch(entry)
-            if snapshot is not None and entry.waits_for_snapshot and entry.era == era:
+            if snapshot is not None and entry.era == era:
                 try:
                     entry.snapshot(snapshot)
                 except VenueError as error:
@@ -80,21 +80,21 @@ class Snapshots:
                 return
             await clock.sleep(backoff.failed(clock.now()))
 
-    async def _fetch(self, entry: OrderBookTrackerEntry) -> BookSnapshot | None:
+    async def _fetch(self, entry: AnyEntry) -> BookSnapshot | OrderBookSnapshot | None:
         venue = self._venue
         try:
             snapshot = await venue.flows.run(venue.source.snapshot(entry.topic, entry.book.instrument))
         except VenueError as error:
             self._failed(entry, error)
             return None
-        assert isinstance(snapshot, BookSnapshot)
+        assert isinstance(snapshot, entry.snapshot_type)
         return snapshot
 
-    def _failed(self, entry: OrderBookTrackerEntry, error: VenueError) -> None:
+    def _failed(self, entry: AnyEntry, error: VenueError) -> None:
         now = self._venue.clock.now()
         self._venue.events.publish(SnapshotFailed(topic=entry.topic, error=error, at=now))
 
-    def _next_audit(self, entry: OrderBookTrackerEntry) -> Instant | None:
+    def _next_audit(self, entry: AnyEntry) -> Instant | None:
         period = entry.rule.audit
         if period is None:
             return None

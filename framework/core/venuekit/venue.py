@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from random import Random
-from typing import Any
+from typing import Any, TypeAlias
 
 from attrs import frozen
 
 from venuekit.broadcast import Broadcast
 from venuekit.clock import Clock
+from venuekit.clock_offset import ClockOffset
 from venuekit.drivers.flows import FlowRunner
 from venuekit.drivers.websocket import WebSocketTransport
 from venuekit.events import Event
-from venuekit_spec import DataSource, Description, InstrumentTable
+from venuekit_spec import MICROSECOND, Auth, DataSource, Description, Instant, InstrumentTable
+
+Task: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
+"""What is spawned: a function without arguments that makes a coroutine."""
 
 
 @frozen
@@ -29,9 +33,21 @@ class Venue:
     clock: Clock
     flows: FlowRunner
     websockets: WebSocketTransport
-    spawn: Callable[[Callable[..., Awaitable[Any]]], None]
+    spawn: Callable[[Task], None]
     events: Broadcast[Event]
     random: Random
+    offset: ClockOffset
+    auth: Auth | None = None
+
+    def venue_time(self) -> Instant:
+        """This instant by the venue's clock, as far as it is known."""
+        now = self.clock.now()
+        estimate = self.offset.estimate(now)
+        return now if estimate is None else now + estimate.offset
+
+    def nonce(self, now: Instant) -> int:
+        """A nonce for what is signed at `now`: microseconds since the epoch."""
+        return now // MICROSECOND
 
     @property
     def id(self) -> str:

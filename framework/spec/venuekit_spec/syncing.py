@@ -119,6 +119,7 @@ class SyncRule:
     `depth`: the feed covers this many levels a side and sends no removal for those that fall out: cut after each message.
     `row_ids`: index in a row of the id of its last change; rows that are not newer than the book's are skipped (KuCoin while
     joining, dYdX always).
+    `overlay`: best prices of the channel ``top`` are merged into the book between its snapshots (Hyperliquid).
     `global_ids`: ids mean the same on every connection, so a planned redial may splice one stream to the next.
     `silence`: seconds without a sign of life of a topic after which its book is STALE; None: the connection's limit only.
     `audit`: seconds between comparisons with a fresh snapshot; None: never. `audit_window`: seconds within which a level may
@@ -132,6 +133,7 @@ class SyncRule:
     checksum: Checksum | None = None
     depth: int | None = None
     row_ids: int | None = None
+    overlay: bool = False
     global_ids: bool = False
     crossed: Crossed = Crossed.FAULT
     crossed_tolerance: Seconds = 0.0

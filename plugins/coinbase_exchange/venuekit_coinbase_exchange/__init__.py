@@ -28,9 +28,6 @@ def data_source(environment: Environment) -> DataSource:
 
 
 @hookimpl
-def auth(credentials: Credentials) -> Auth:
-    """The signer of one account: it signs alike in every environment.
-
-    Raises `LocalError` for a credential that is missing or malformed.
-    """
+def auth(credentials: Credentials, environment: Environment) -> Auth:
+    """The signer of one account. Raises `LocalError` for a credential that is missing or malformed."""
     return CoinbaseExchangeAuth(credentials)

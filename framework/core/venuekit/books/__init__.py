@@ -3,15 +3,20 @@
 from venuekit.books.audit import Drift
 from venuekit.books.book import BookNotLive, BookView, Level, LevelsUnknown, OrderBook, Proof
 from venuekit.books.changes import BookDrift, BookMessage, Changes, EveryChange, StateChange
+from venuekit.books.order_book import BookOrder, OrderByOrderBook, OrderByOrderView
+from venuekit.books.order_entry import OrderByOrderEntry
+from venuekit.books.orders import ActiveOrders, OrderCounters
 from venuekit.books.states import BookEvent, BookState, IllegalTransition
 from venuekit.books.sync import Follower, Verdict
-from venuekit.books.tracker import Counters, Need, OrderBookTrackerEntry
+from venuekit.books.tracker import Counters, Need, OrderBookTrackerEntry, TrackerEntry
 
 __all__ = [
+    "ActiveOrders",
     "BookDrift",
     "BookEvent",
     "BookMessage",
     "BookNotLive",
+    "BookOrder",
     "BookState",
     "BookView",
     "Changes",
@@ -25,7 +30,12 @@ __all__ = [
     "Need",
     "OrderBook",
     "OrderBookTrackerEntry",
+    "OrderByOrderBook",
+    "OrderByOrderEntry",
+    "OrderByOrderView",
+    "OrderCounters",
     "Proof",
     "StateChange",
+    "TrackerEntry",
     "Verdict",
 ]

@@ -14,7 +14,7 @@ from msgspec import Struct
 from venuekit.books.audit import Drift
 from venuekit.books.states import BookState
 from venuekit.broadcast import Broadcast, Subscription
-from venuekit_spec import BookDelta, BookSnapshot, Instant
+from venuekit_spec import BookDelta, BookSnapshot, Instant, OrderBookSnapshot, OrderEvent, TopOfBook
 
 if TYPE_CHECKING:
     from venuekit.books.book import OrderBook
@@ -38,7 +38,9 @@ class BookDrift(Struct, frozen=True, kw_only=True):
     at: Instant
 
 
-BookMessage: TypeAlias = BookSnapshot | BookDelta | StateChange | BookDrift
+BookMessage: TypeAlias = (
+    TopOfBook | BookSnapshot | BookDelta | OrderBookSnapshot | OrderEvent | StateChange | BookDrift
+)
 """What listeners of one book are told, in order, after it took effect."""
 
 

@@ -100,7 +100,7 @@ class Ladder:
         if self.key_type is not other.key_type:
             for ladder in (self, other):
                 if ladder.key_type is float:
-                    ladder._become_exact()
+                    ladder.become_exact()
 
     def load(self, rows: Rows, depth: int | None = None) -> None:
         """Replace the side by a snapshot that was limited to `depth` levels."""
@@ -174,7 +174,7 @@ class Ladder:
             if not 0 < value < inf:
                 raise ValueError(f"price {price!r}")
             if key_type is float and len(price) > SAFE_LENGTH and not survives_float(price):  # type: ignore[arg-type]
-                self._become_exact()
+                self.become_exact()
                 self._apply_text(rows)
                 return
             key = value if sign > 0 else -value if key_type is float else value.copy_negate()  # type: ignore[union-attr]
@@ -211,7 +211,8 @@ class Ladder:
             return price
         return price.copy_negate() if isinstance(price, Decimal) else -price
 
-    def _become_exact(self) -> None:
+    def become_exact(self) -> None:
+        """Order by exact keys from now on."""
         self.key_type = Decimal
         if self.horizon is not None:
             self.horizon = self._signed(exact_price(self.horizon))
@@ -238,4 +239,5 @@ def _positive(size: str) -> bool:
 
 
 def survives_float(price: str) -> bool:
+    """Whether a double gives this decimal text back."""
     return Decimal(repr(float(price))) == Decimal(price)

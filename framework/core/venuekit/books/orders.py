@@ -61,6 +61,7 @@ _add: Final = _CONTEXT.add
 _subtract: Final = _CONTEXT.subtract
 
 _ZERO: Final = Decimal(0)
+_SMALLEST_SIZE: Final = Decimal("1e-40")
 _LARGEST_SIZE: Final = Decimal("1e30")
 
 _NO_ROWS: Final[tuple[OrderBookRow, ...]] = ()
@@ -163,11 +164,6 @@ class ActiveOrders:
 
     # Beyond it: what a limited window, a checksum over orders and a reader need
 
-    @property
-    def own_ids(self) -> frozenset[str]:
-        """The user's orders, as `own` was told; not all of them need be in the book."""
-        return self._own
-
     def queue(self, side: Side, price: str | Decimal) -> list[RestingOrder]:
         """The orders at one price, in queue order; none where there is no level. Price and sizes as the venue wrote them."""
         level = self._levels.get(self._key(side, str(price)))
@@ -178,7 +174,7 @@ class ActiveOrders:
     def find(self, order_id: str) -> RestingOrder | None:
         """One order; None when it is not in the book."""
         level = self._places.get(order_id)
-        return level and RestingOrder(order_id, level.side, level.price, level.queue[order_id])
+        return RestingOrder(order_id, level.side, level.price, level.queue[order_id]) if level else None
 
     def forget(self, side: Side, price: str) -> None:
         """A level left the window of the feed: its orders are unknown from now on, and may come back."""
@@ -265,7 +261,7 @@ class ActiveOrders:
         for order in orders:
             order_id, text = order.order_id, order.size
             size = Decimal(text)
-            if not _ZERO < size < _LARGEST_SIZE:
+            if not _SMALLEST_SIZE <= size < _LARGEST_SIZE:
                 if _size(text):
                     raise AssertionError("a size is refused, zero, or above zero")
                 self.counters.empty += 1
@@ -366,7 +362,7 @@ _EFFECTS: Final[dict[OrderAction, _Effect]] = {
 def _size(text: str) -> Decimal:
     """A size, zero or above. Raises `ValueError` or `ArithmeticError` for what is none."""
     size = Decimal(text)
-    if _ZERO <= size < _LARGEST_SIZE:
+    if _SMALLEST_SIZE <= size < _LARGEST_SIZE or not size:
         return size
     raise ValueError(f"size {text!r}")
 

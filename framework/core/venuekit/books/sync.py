@@ -36,7 +36,7 @@ APPLY, STALE, GAP = Verdict
 class Follower:
     """Where one book stands in its sequence. `at` is the last id applied, None before there is one."""
 
-    __slots__ = ("_judge", "_live", "_start", "at", "base", "joined", "link")
+    __slots__ = ("_judge", "_live", "_start", "at", "base", "joined", "link", "within_step")
 
     def __init__(self, rule: SyncRule) -> None:
         self._live = _newer if rule.join is Join.NEWER else _LIVE[rule.ids]
@@ -49,12 +49,15 @@ class Follower:
         """Whether a delta has met the snapshot."""
         self.link: int | None = None
         """The `previous` of the delta applied last: a delta with the same two ids is that one again."""
+        self.within_step = False
+        """Whether more of the frame follows what was judged last."""
 
     def start(self, at: int | None) -> None:
         """Stand at a snapshot."""
         self.at = self.base = at
         self.link = None
         self.joined = False
+        self.within_step = False
         self._judge = self._start
 
     def judge(self, delta: Sequenced) -> Verdict:
@@ -70,6 +73,28 @@ class Follower:
         self.link = delta.previous
         self.joined = True
         self._judge = self._live
+
+
+class StepFollower(Follower):
+    """Follows events that may come several to a frame, with an id each or with one id for all of them.
+
+    Events of one frame with the same id are one message to the rule: they share the verdict on the first of them.
+    """
+
+    __slots__ = ("_id", "_verdict")
+
+    def __init__(self, rule: SyncRule) -> None:
+        super().__init__(rule)
+        self._id: int | None = None
+        self._verdict = APPLY
+
+    def judge(self, delta: Sequenced) -> Verdict:
+        """What to do with the next event."""
+        if not (self.within_step and delta.last == self._id):
+            self._verdict = self._judge(self, delta)
+            self._id = delta.last
+        self.within_step = isinstance(delta, OrderEvent) and delta.more
+        return self._verdict
 
 
 def _range(book: Follower, delta: Sequenced) -> Verdict:

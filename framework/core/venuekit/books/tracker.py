@@ -1,7 +1,8 @@
 """The tracker: messages in, proven books out. One for all venues.
 
-A `OrderBookTrackerEntry` keeps one book by the `SyncRule` of its feed. It does no I/O and reads no clock: messages and
-instants come in, and what it needs (a snapshot, a new subscription) goes out through one callback. What happens:
+A `TrackerEntry` keeps one book by the `SyncRule` of its feed. It does no I/O and reads no clock: messages and instants come
+in, and what it needs (a snapshot, a new subscription) goes out through one callback. `OrderBookTrackerEntry` is for feeds of
+levels, `OrderByOrderEntry` for feeds of orders; *delta* is said here of either's changes. What happens:
 
 * Before a snapshot, deltas of a feed with REST snapshots are kept (bounded) and later judged by the same rule as live
   ones; a snapshot too old to join them is refused, the kept deltas stay. Deltas of a feed with in-band snapshots are
@@ -13,18 +14,20 @@ instants come in, and what it needs (a snapshot, a new subscription) goes out th
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Final, TypeAlias
+from typing import Any, ClassVar, Final, Generic, Self, TypeAlias
 
-from attrs import define
+from attrs import define, field
 
-from venuekit.books.audit import Drift, differences
+from venuekit.books.audit import Drift
 from venuekit.books.book import OrderBook
 from venuekit.books.changes import BookDrift, BookMessage, StateChange
-from venuekit.books.ladder import MALFORMED_ROW, Ladder, exact
+from venuekit.books.ladder import MALFORMED_ROW, Ladder
+from venuekit.books.sides import D, LevelSides, S, Sides
+from venuekit.books.stamps import StampedSides
 from venuekit.books.states import BookEvent, BookState, following
 from venuekit.books.sync import GAP, STALE, Follower
 from venuekit_spec import (
@@ -38,10 +41,14 @@ from venuekit_spec import (
     InstrumentStatus,
     Join,
     MalformedMessage,
+    OrderBookSnapshot,
+    Rows,
+    Side,
     SnapshotSource,
     StatusChange,
     SyncRule,
     Topic,
+    TopOfBook,
     after,
 )
 
@@ -50,8 +57,8 @@ KEPT_DELTAS: Final = 20_000
 
 LIVE = BookState.LIVE
 
-_Sides: TypeAlias = tuple[Ladder, Ladder]
-"""Bids and asks."""
+_UNREADABLE: Final = (*MALFORMED_ROW, MalformedMessage)
+"""What comes out of a message that makes no sense."""
 
 _SHOWING_HOLES: Final = frozenset({Ids.RANGE, Ids.LINK, Ids.NEXT})
 """Id rules by which deltas that wait for a snapshot show a hole among them by themselves."""
@@ -87,33 +94,43 @@ class Counters:
     audits: int = 0
     audits_open: int = 0
     drifts: int = 0
+    overlays: int = 0
 
 
 @define
-class _Audit:
-    """One audit under way: everything applied since it began, and the snapshot once it is there."""
+class _Audit(Generic[S, D]):
+    """One audit under way: all deltas applied since it began, the rows they changed, and the snapshot once it is there."""
 
-    deltas: list[BookDelta]
-    snapshot: BookSnapshot | None = None
+    deltas: list[D] = field(factory=list)
+    changed: list[tuple[Rows, Rows]] = field(factory=list)
+    snapshot: S | None = None
     conclude: Instant | None = None
 
 
-class OrderBookTrackerEntry:
-    """One book and everything that keeps it right. `topic` is the feed, `heard` its last sign of life."""
+class TrackerEntry(ABC, Generic[S, D]):
+    """One book and everything that keeps it right. `topic` is the feed, `heard` its last sign of life.
+
+    `sides` are the book's, and `follower` knows their place in the sequence.
+    """
+
+    snapshot_type: ClassVar[type[BookSnapshot | OrderBookSnapshot]]
+    """What `snapshot` and `audit` take."""
 
     def __init__(
         self,
         topic: Topic,
-        instrument: Instrument,
         rule: SyncRule,
-        need: Callable[[OrderBookTrackerEntry, Need], None],
+        need: NeedCallback,
+        book: OrderBook,
+        sides: Sides[S, D],
+        follower: Follower,
         *,
-        venue: str = "",
+        venue: str,
     ) -> None:
         self.topic = topic
         self.rule = rule
         self.venue = venue
-        self.book = OrderBook(instrument, rule.proofs, whole=rule.depth is not None)
+        self.book = book
         self.counters = Counters()
         self.heard: Instant = 0
         self.since: Instant = 0
@@ -121,11 +138,14 @@ class OrderBookTrackerEntry:
         self.era = 0
         """Rises when a snapshot that was asked for before can no longer be joined: what follows it was not received."""
         self._need = need
-        self._follower = Follower(rule)
-        self._kept: deque[BookDelta] = deque(maxlen=KEPT_DELTAS)
-        self._audit: _Audit | None = None
+        self._sides: Sides[S, D] = sides
+        self._follower = follower
+        self._kept: deque[D] = deque(maxlen=KEPT_DELTAS)
+        self._audit: _Audit[S, D] | None = None
         self._crossed_since: Instant | None = None
         self._was_live = False
+        self._reached: int | None = None
+        """Where the book stood when it left LIVE: what a snapshot from before lacks was applied then, and not kept."""
         self._bests: tuple[Any, Any] = (None, None)
         """The best keys of the last snapshot, from which the way to the horizon is measured."""
 
@@ -174,6 +194,7 @@ class OrderBookTrackerEntry:
         """The feed started, or started again on another socket: nothing from before can be continued."""
         self.heard = now
         self._forget_kept()
+        self._reached = None
         self._move(BookEvent.SUBSCRIBED, "waiting for a snapshot", now)
         if self.rule.snapshot is SnapshotSource.REST:
             self._need(self, Need.SNAPSHOT)
@@ -214,10 +235,10 @@ class OrderBookTrackerEntry:
 
     # Messages
 
-    def delta(self, delta: BookDelta) -> None:
+    def delta(self, delta: D) -> None:
         """Judge a delta and apply it, keep it, or notice what is missing.
 
-        Raises `MalformedMessage` for a row that is no level; the book has then left LIVE.
+        Raises `MalformedMessage` for one that makes no sense; the book has then left LIVE.
         """
         self.heard = delta.received
         if self.book.state is not LIVE:
@@ -234,19 +255,12 @@ class OrderBookTrackerEntry:
                 self._too_old(delta, delta.received)
         else:
             self._apply(delta)
-            fault = self._fault(delta)
-            if fault:
-                self.lost(fault, delta.received)
-                return
-            self._tell(delta)
-            if self._audit is not None:
-                self._audit.deltas.append(delta)
-                self._conclude_by_id()
+            self._settle(delta)
 
-    def snapshot(self, snapshot: BookSnapshot) -> None:
+    def snapshot(self, snapshot: S) -> None:
         """Start the book anew, join what was kept, or settle the audit that asked for it.
 
-        Raises `MalformedMessage` for a row that is no level; the book then waits for another.
+        Raises `MalformedMessage` for one that makes no sense; the book then waits for another.
         """
         self.heard = snapshot.received
         source = self.rule.snapshot
@@ -267,20 +281,64 @@ class OrderBookTrackerEntry:
         if fault:
             self.lost(fault, message.received)
 
+    # Another socket
+
+    def copy(self, live: Self, now: Instant) -> None:
+        """Start from another book of the same feed, instead of a snapshot of the venue."""
+        self.snapshot(live._snapshot_of_book(now))
+
+    def as_good(self, shadow: Self) -> bool:
+        """Whether a book built beside this one may take its place: proven, and not behind where ids tell."""
+        if not self.book.live or self.book.state is BookState.CLOSED:
+            return True
+        if not shadow.book.live:
+            return False
+        return not self.rule.global_ids or (shadow.book.last or 0) >= (self.book.last or 0)
+
+    def take_over(self, shadow: Self, now: Instant) -> None:
+        """Become what a book built beside this one is; the feed goes on from there. The shadow is not to be used again."""
+        book, other = self.book, shadow.book
+        if book.state is BookState.CLOSED:
+            return
+        self._sides.adopt(shadow._sides)
+        self._follower, self._kept, self.heard = shadow._follower, shadow._kept, shadow.heard
+        self._was_live, self._reached, self._bests = (
+            self._was_live or shadow._was_live,
+            shadow._reached,
+            shadow._bests,
+        )
+        self._audit = self._crossed_since = None
+        self.era += 1
+        book.last, book.time, book.received, book.evidence = (
+            other.last,
+            other.time,
+            other.received,
+            other.evidence,
+        )
+        book.revision += 1
+        if other.live:
+            before = book.state
+            self._move(BookEvent.JOINED, "", now)
+            if before is LIVE:
+                self._tell(_state(book, LIVE, "the book goes on from another socket", now))
+        else:
+            self.started(now)
+            self._leave("another socket took over before it was as good", now)
+
     # Audits
 
     def begin_audit(self) -> bool:
         """Keep the deltas from here on, for comparison; whether there is anything to audit."""
         if self.book.state is not LIVE:
             return False
-        self._audit = _Audit([])
+        self._audit = _Audit()
         return True
 
     def abandon_audit(self) -> None:
         """There will be no snapshot to compare with."""
         self._audit = None
 
-    def audit(self, snapshot: BookSnapshot) -> None:
+    def audit(self, snapshot: S) -> None:
         """Compare with a fresh snapshot: at once, once the book reaches its id, or once the window has passed."""
         self._audit_with(snapshot)
 
@@ -293,13 +351,31 @@ class OrderBookTrackerEntry:
         if crossed is not None and now >= after(crossed, self.rule.crossed_tolerance):
             self.lost("the book is crossed", now)
 
+    # What differs between feeds of levels and of orders, besides the sides
+
+    @abstractmethod
+    def _settle(self, delta: D) -> None:
+        """A delta was applied: `_finish` the step that it completes."""
+
+    @abstractmethod
+    def _snapshot_of_book(self, now: Instant) -> S:
+        """The book as it is, as a snapshot."""
+
+    @abstractmethod
+    def _checksum_of(self, snapshot: S) -> int | None:
+        """The checksum that came with a snapshot."""
+
+    @abstractmethod
+    def _excerpt(self, message: S | D) -> str:
+        """The beginning of a message that makes no sense."""
+
     # Inside
 
     def _forget_kept(self) -> None:
         self._kept.clear()
         self.era += 1
 
-    def _wait(self, delta: BookDelta) -> None:
+    def _wait(self, delta: D) -> None:
         if self.book.state is BookState.CLOSED:
             return
         if self.book.state in {BookState.EMPTY, BookState.STALE}:
@@ -309,16 +385,34 @@ class OrderBookTrackerEntry:
         else:
             self.counters.before_snapshot += 1
 
-    def _keep(self, delta: BookDelta) -> None:
+    def _keep(self, delta: D) -> None:
         if self.rule.snapshot is SnapshotSource.REST:
             self.counters.buffered += 1
             self._kept.append(delta)
 
-    def _join(self, snapshot: BookSnapshot) -> None:
+    def _finish(self, told: Sequence[D], checksum: int | None, now: Instant) -> None:
+        """A step is complete: verify the book, and publish what changed it."""
+        fault = self._fault(checksum, now)
+        if fault:
+            self.lost(fault, now)
+            return
+        for message in told:
+            self._tell(message)
+        if self._audit is not None:
+            self._conclude_by_id()
+
+    def _join(self, snapshot: S) -> None:
         book, follower = self.book, self._follower
+        if self._goes_back(snapshot):
+            self.counters.too_old += 1
+            self._leave(
+                f"the snapshot at {snapshot.last} is older than the book at {self._reached}",
+                snapshot.received,
+            )
+            return
         try:
-            self._load((book.bid_side, book.ask_side), snapshot)
-        except MALFORMED_ROW as error:
+            self._load(self._sides, snapshot)
+        except _UNREADABLE as error:
             raise self._malformed(error, snapshot) from error
         follower.start(snapshot.last)
         book.last, book.time, book.received = snapshot.last, snapshot.time, snapshot.received
@@ -326,7 +420,7 @@ class OrderBookTrackerEntry:
         self._note_bests()
         if not self._join_kept(snapshot):
             return
-        fault = self._fault(snapshot)
+        fault = self._fault(self._checksum_of(snapshot), snapshot.received)
         if fault:
             self.lost(fault, snapshot.received)
             return
@@ -339,7 +433,13 @@ class OrderBookTrackerEntry:
         self._move(BookEvent.JOINED, "", snapshot.received)
         self._tell(snapshot)
 
-    def _join_kept(self, snapshot: BookSnapshot) -> bool:
+    def _goes_back(self, snapshot: S) -> bool:
+        """Whether a snapshot by REST is older than what the book showed before: a lagging or cached answer."""
+        if self.rule.snapshot is not SnapshotSource.REST or self.rule.ids not in _SHOWING_HOLES:
+            return False
+        return snapshot.last is not None and self._reached is not None and snapshot.last < self._reached
+
+    def _join_kept(self, snapshot: S) -> bool:
         """Apply what waited for the snapshot. False: it is too old, or there is a hole in what waited."""
         kept, stale, applied = self._kept, 0, self.counters.deltas
         if self.rule.join is Join.NEWER and kept and _precedes(snapshot, kept[0]):
@@ -359,17 +459,22 @@ class OrderBookTrackerEntry:
         self.counters.stale += stale
         return True
 
-    def _too_old(self, delta: BookDelta, now: Instant) -> None:
+    def _too_old(self, delta: D, now: Instant) -> None:
         """The snapshot ends before the feed began (or what waited for it has a hole): another is wanted."""
         self.counters.too_old += 1
         self._leave(f"the snapshot at {self._follower.at} does not reach {delta.first or delta.last}", now)
 
-    def _apply(self, delta: BookDelta) -> None:
+    def _apply(self, delta: D) -> None:
         book, follower = self.book, self._follower
         try:
-            self._set((book.bid_side, book.ask_side), delta)
-        except MALFORMED_ROW as error:
+            self._sides.apply(delta)
+            if self.rule.depth is not None and not follower.within_step:
+                self._sides.cut(self.rule.depth)
+        except _UNREADABLE as error:
             raise self._malformed(error, delta) from error
+        if self._audit is not None:
+            self._audit.deltas.append(delta)
+            self._audit.changed.append(self._sides.changed_by(delta))
         follower.advance(delta)
         book.last = follower.at
         book.time = delta.time
@@ -378,12 +483,11 @@ class OrderBookTrackerEntry:
         book.evidence.sequence += 1
         self.counters.deltas += 1
 
-    def _fault(self, message: BookSnapshot | BookDelta) -> str:
-        """What contradicts the book after `message`; empty when nothing does."""
-        value = message.checksum
-        fault = "" if value is None else self._compare(value, message.received)
+    def _fault(self, checksum: int | None, now: Instant) -> str:
+        """What contradicts the book after a message; empty when nothing does."""
+        fault = "" if checksum is None else self._compare(checksum, now)
         if self.book.crossed:
-            return fault or self._crossed(message.received)
+            return fault or self._crossed(now)
         self._crossed_since = None
         return fault
 
@@ -391,7 +495,7 @@ class OrderBookTrackerEntry:
         checksum, book = self.rule.checksum, self.book
         if checksum is None or not checksum.applies(value, now):
             return ""
-        bids, asks = book.bid_side.best(checksum.levels), book.ask_side.best(checksum.levels)
+        bids, asks = self._sides.checked(checksum)
         computed = checksum.compute(bids, asks, book.instrument)
         if computed != value:
             self.counters.checksum_failures += 1
@@ -414,42 +518,12 @@ class OrderBookTrackerEntry:
         self._crossed_since = None
         return "the book is crossed"
 
-    def _load(self, sides: _Sides, snapshot: BookSnapshot) -> None:
-        bids, asks = sides
-        bids.load(snapshot.bids, snapshot.depth)
-        asks.load(snapshot.asks, snapshot.depth)
+    def _load(self, sides: Sides[S, D], snapshot: S) -> None:
+        sides.load(snapshot)
         if self.rule.depth is not None:
-            bids.cut(self.rule.depth)
-            asks.cut(self.rule.depth)
+            sides.cut(self.rule.depth)
 
-    def _set(self, sides: _Sides, delta: BookDelta) -> None:
-        bids, asks = sides
-        bids.apply(delta.bids)
-        asks.apply(delta.asks)
-        if self.rule.depth is not None:
-            bids.cut(self.rule.depth)
-            asks.cut(self.rule.depth)
-
-    def _fresh(self) -> _Sides:
-        """Two empty sides like those of the book."""
-        bids, asks = (
-            Ladder(side.side, exact=side.key_type is Decimal, whole=side.whole)
-            for side in (self.book.bid_side, self.book.ask_side)
-        )
-        return bids, asks
-
-    def _drift(self, fresh: _Sides, touched: Sequence[BookDelta] = ()) -> list[Drift]:
-        """Where the book differs from a fresh one, apart from the levels that deltas have `touched`."""
-        found = []
-        for live, other, rows in (
-            (self.book.bid_side, fresh[0], [row for delta in touched for row in delta.bids]),
-            (self.book.ask_side, fresh[1], [row for delta in touched for row in delta.asks]),
-        ):
-            live.align(other)
-            found += differences(live, other, frozenset(live.key(exact(row[0])) for row in rows))
-        return found
-
-    def _audit_with(self, snapshot: BookSnapshot) -> None:
+    def _audit_with(self, snapshot: S) -> None:
         audit = self._audit
         if audit is None:
             return  # an answer to a question that is settled: a snapshot never merges into a live book
@@ -467,8 +541,8 @@ class OrderBookTrackerEntry:
         if book.last is None or snapshot.last is None or book.last < snapshot.last:
             return  # the snapshot is ahead of the stream: compare once the book is there
         self._audit = None
-        fresh = self._fresh()
-        follower = Follower(self.rule)
+        fresh = self._sides.fresh()
+        follower = type(self._follower)(self.rule)
         follower.start(snapshot.last)
         try:
             self._load(fresh, snapshot)
@@ -478,29 +552,30 @@ class OrderBookTrackerEntry:
                     self.counters.audits_open += 1  # older than the audit's beginning: says nothing of now
                     return
                 if verdict is not STALE:
-                    self._set(fresh, delta)
+                    fresh.apply(delta)
+                    if self.rule.depth is not None and not follower.within_step:
+                        fresh.cut(self.rule.depth)
                     follower.advance(delta)
             if follower.at != book.last:
                 self.counters.audits_open += 1
                 return
-            drift = self._drift(fresh)
-        except MALFORMED_ROW as error:
+            drift = self._sides.drift(fresh)
+        except _UNREADABLE as error:
             raise self._malformed(error, snapshot, live=True) from error
-        book.bid_side.adopt(fresh[0])
-        book.ask_side.adopt(fresh[1])
+        self._sides.adopt(fresh)
         self._note_bests()
         self._audited(drift, snapshot.received)
 
-    def _conclude_by_window(self, audit: _Audit, now: Instant) -> None:
+    def _conclude_by_window(self, audit: _Audit[S, D], now: Instant) -> None:
         self._audit = None
         snapshot, book = audit.snapshot, self.book
         if snapshot is None or book.state is not LIVE:
             return
-        fresh = self._fresh()
+        fresh = self._sides.fresh()
         try:
             self._load(fresh, snapshot)
-            drift = self._drift(fresh, audit.deltas)
-        except MALFORMED_ROW as error:
+            drift = self._sides.drift(fresh, audit.changed)
+        except _UNREADABLE as error:
             raise self._malformed(error, snapshot, live=True) from error
         self._audited(drift, snapshot.received)
         if drift:
@@ -515,20 +590,18 @@ class OrderBookTrackerEntry:
             self.counters.drifts += 1
             self._tell(BookDrift(instrument=self.book.instrument.id, levels=tuple(drift), at=now))
 
-    def _malformed(
-        self, error: Exception, message: BookSnapshot | BookDelta, *, live: bool = False
-    ) -> MalformedMessage:
-        """The error for rows that are no levels. The book is lost with them, except when only an audit read them."""
+    def _malformed(self, error: Exception, message: S | D, *, live: bool = False) -> MalformedMessage:
+        """The error for what makes no sense. The book is lost with it, except when only an audit read it."""
+        reason = error.reason if isinstance(error, MalformedMessage) else f"no level: {error}"
         self.counters.malformed += 1
         if not live:
-            self.lost(f"a malformed row: {error}", message.received)
-        rows = f"bids {list(message.bids[:3])} asks {list(message.asks[:3])}"
+            self.lost(f"a malformed message: {reason}", message.received)
         return MalformedMessage(
-            f"no level: {error}",
+            reason,
             venue=self.venue,
             topic=str(self.topic),
             instrument=self.book.instrument.id,
-            frame=rows,
+            frame=self._excerpt(message),
         )
 
     def _note_bests(self) -> None:
@@ -539,6 +612,8 @@ class OrderBookTrackerEntry:
         self._need(self, Need.SNAPSHOT if self.rule.snapshot is SnapshotSource.REST else Need.RESUBSCRIBE)
 
     def _leave(self, reason: str, now: Instant) -> None:
+        if self.book.state is LIVE:
+            self._reached = self._follower.at
         self._move(BookEvent.LOST, reason, now)
         if self.book.state in {BookState.GAP, BookState.BUFFERING}:
             self._ask()
@@ -551,15 +626,95 @@ class OrderBookTrackerEntry:
             self._audit = self._crossed_since = None
         if book.state is not before:
             self.since = now
-            self._tell(
-                StateChange(
-                    instrument=book.instrument.id, before=before, state=book.state, reason=reason, at=now
-                )
-            )
+            self._tell(_state(book, before, reason, now))
 
     def _tell(self, message: BookMessage) -> None:
         for listener in tuple(self.book.listeners):  # one that hears of the end may leave
             listener(message)
+
+
+AnyEntry: TypeAlias = TrackerEntry[Any, Any]
+"""The entry of any feed."""
+
+NeedCallback: TypeAlias = Callable[[AnyEntry, Need], None]
+"""Hears what an entry asks for."""
+
+
+class OrderBookTrackerEntry(TrackerEntry[BookSnapshot, BookDelta]):
+    """The entry of a feed that tells levels: a delta is a step."""
+
+    snapshot_type = BookSnapshot
+
+    def __init__(
+        self,
+        topic: Topic,
+        instrument: Instrument,
+        rule: SyncRule,
+        need: NeedCallback,
+        *,
+        venue: str = "",
+    ) -> None:
+        book = OrderBook(instrument, rule.proofs, whole=rule.depth is not None)
+        self._levels = _level_sides(book, rule)
+        super().__init__(topic, rule, need, book, self._levels, Follower(rule), venue=venue)
+
+    def top(self, top: TopOfBook) -> None:
+        """Merge a best bid and ask from a channel of its own, where the rule says so and it is not older than the book."""
+        self.heard = top.received
+        book = self.book
+        if not self.rule.overlay or not book.live:
+            return
+        if top.time < book.time:
+            self.counters.stale += 1
+            return
+        try:
+            self._levels.overlay(top)
+        except MALFORMED_ROW as error:
+            raise self._malformed(error, _as_delta(top)) from error
+        book.time, book.received = top.time, top.received
+        book.revision += 1
+        self.counters.overlays += 1
+        self._tell(top)
+
+    def _snapshot_of_book(self, now: Instant) -> BookSnapshot:
+        book = self.book
+        bids, asks = (book.rows(side) for side in Side)
+        limited = book.bids_known_to is not None or book.asks_known_to is not None
+        return BookSnapshot(
+            instrument=book.instrument.id,
+            bids=bids,
+            asks=asks,
+            last=book.last,
+            depth=min(len(bids), len(asks)) if limited else None,
+            time=book.time,
+            received=now,
+        )
+
+    def _settle(self, delta: BookDelta) -> None:
+        self._finish((delta,), delta.checksum, delta.received)
+
+    def _checksum_of(self, snapshot: BookSnapshot) -> int | None:
+        return snapshot.checksum
+
+    def _excerpt(self, message: BookSnapshot | BookDelta) -> str:
+        return f"bids {list(message.bids[:3])} asks {list(message.asks[:3])}"
+
+
+def _level_sides(book: OrderBook, rule: SyncRule) -> LevelSides:
+    """The sides of a feed of levels: with stamps where its rows carry them."""
+    if rule.row_ids is None:
+        return LevelSides(book.bid_side, book.ask_side)
+    uncross = rule.crossed is Crossed.UNCROSS
+    return StampedSides(book.bid_side, book.ask_side, rule.row_ids, uncross=uncross)
+
+
+def _as_delta(top: TopOfBook) -> BookDelta:
+    rows = [[row] if row else [] for row in (top.bid, top.ask)]
+    return BookDelta(instrument=top.instrument, bids=rows[0], asks=rows[1], received=top.received)
+
+
+def _state(book: OrderBook, before: BookState, reason: str, now: Instant) -> StateChange:
+    return StateChange(instrument=book.instrument.id, before=before, state=book.state, reason=reason, at=now)
 
 
 def _half_way(ladder: Ladder, start: Any) -> bool:
@@ -571,5 +726,5 @@ def _half_way(ladder: Ladder, start: Any) -> bool:
     return float(ladder.keys[-1]) - edge < (float(start) - edge) / 2
 
 
-def _precedes(snapshot: BookSnapshot, delta: BookDelta) -> bool:
+def _precedes(snapshot: S, delta: D) -> bool:
     return snapshot.last is not None and delta.last is not None and snapshot.last < delta.last

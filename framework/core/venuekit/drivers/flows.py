@@ -123,6 +123,10 @@ class FlowRunner:
         finally:
             flow.close()
 
+    def report(self, report: LimitReport) -> None:
+        """Take in what a socket told of limits."""
+        self._pacer.report(report, self._clock.now())
+
     async def _answer(self, request: Request, sign: Sign | None, call: Call | None) -> Response:
         if isinstance(request, HttpRequest):
             return await self._answer_http(request, sign)

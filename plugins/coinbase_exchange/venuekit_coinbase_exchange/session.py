@@ -1,0 +1,455 @@
+"""The conversation on a feed socket: frames -> messages.
+
+An update of a book begins with its type and its product, so both are cut out of the bytes and the frame is read at once, by a
+decoder that suits the instrument. Everything else goes through one decoder that tells the kinds of message apart; what that
+one does not know (snapshots, an update in another order of its fields, kinds that are not read, nonsense) takes a slower way.
+
+Prices are decoded as doubles where the instrument allows it (`Instrument.float_keys`): the decoder makes them for next to
+nothing. A change says its side, so one pass over the changes makes the rows of each.
+
+=====================  =========================================================================
+message                becomes
+=====================  =========================================================================
+snapshot, l2update     `BookSnapshot`, `BookDelta`
+match                  `Trade`, of the taker's side; with an order-by-order topic, `OrderEvent` MATCH
+last_match             nothing: it is a trade of the past
+ticker                 `TopOfBook`; nothing where it has no sizes (before 2022)
+heartbeat              `Heard`, of every book of the product
+received               `OrderEvent` NOTHING: only the sequence moves
+open, done             `OrderEvent` OPEN, DONE
+change                 `OrderEvent` CHANGE; NOTHING where a market order's funds change
+activate, other kinds  nothing; a private message is in no sequence
+a row (level3)         `OrderEvent`, see `level3`
+subscriptions, error   see `subscriptions`
+=====================  =========================================================================
+
+https://docs.cdp.coinbase.com/exchange/websocket-feed/channels
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from venuekit_coinbase_exchange.description import COMPACT
+from venuekit_coinbase_exchange.level3 import SIDES, Level3
+from venuekit_coinbase_exchange.payloads import (
+    UNDECODABLE,
+    VENUE,
+    Change,
+    Done,
+    Head,
+    Heartbeat,
+    Match,
+    Message,
+    Open,
+    Problem,
+    Received,
+    Schema,
+    Snapshot,
+    SubscriptionList,
+    Ticker,
+    Update,
+    WireSide,
+    decode,
+    instant,
+)
+from venuekit_coinbase_exchange.subscriptions import Stream, Subscriptions
+from venuekit_spec import (
+    NOTHING,
+    BookDelta,
+    BookSnapshot,
+    Channel,
+    Heard,
+    Instant,
+    InstrumentTable,
+    MalformedMessage,
+    OrderAction,
+    OrderEvent,
+    Output,
+    Outputs,
+    Row,
+    SocketRequest,
+    Topic,
+    TopicLost,
+    TopOfBook,
+    Trade,
+    Unsupported,
+)
+
+CHANNELS: Final[Mapping[tuple[Channel, str], str]] = MappingProxyType({
+    (Channel.BOOK, ""): "level2_batch",
+    (Channel.ORDERS, ""): "full",
+    (Channel.ORDERS, COMPACT): "level3",
+    (Channel.TRADES, ""): "matches",
+    (Channel.TOP, ""): "ticker",
+})  # fmt: skip
+"""Channel and variant of a topic -> the venue's channel."""
+
+KNOWN: Final[Mapping[str, Channel | None]] = MappingProxyType({
+    "snapshot": Channel.BOOK,
+    "l2update": Channel.BOOK,
+    "received": Channel.ORDERS,
+    "open": Channel.ORDERS,
+    "match": Channel.TRADES,
+    "done": Channel.ORDERS,
+    "change": Channel.ORDERS,
+    "ticker": Channel.TOP,
+    "heartbeat": None,
+    "level3": None,
+    "subscriptions": None,
+    "error": None,
+})  # fmt: skip
+"""The kinds of message that are read -> whose loss it is when one of them cannot be."""
+
+UPDATE: Final = b'{"type":"l2update","product_id":"'
+PRODUCT: Final = len(UPDATE)
+"""How the venue begins an update of a book, and where its product starts."""
+
+_Decode: TypeAlias = Callable[[bytes], Any]
+
+_message: Final[_Decode] = msgspec.json.Decoder(Message).decode
+_head = msgspec.json.Decoder(Head)
+
+# Not strict: it reads a number from text.
+_BOOKS: Final[Mapping[bool, Mapping[str, _Decode]]] = MappingProxyType({
+    False: {
+        "snapshot": msgspec.json.Decoder(Snapshot[str]).decode,
+        "l2update": msgspec.json.Decoder(Update[str]).decode,
+    },
+    True: {
+        "snapshot": msgspec.json.Decoder(Snapshot[float], strict=False).decode,
+        "l2update": msgspec.json.Decoder(Update[float], strict=False).decode,
+    },
+})  # fmt: skip
+"""`Instrument.float_keys`, then the type of message -> its decoder."""
+
+
+class _Route(Struct, frozen=True):
+    """What becomes of the messages of one product."""
+
+    instrument: str
+    update: _Decode
+    snapshot: _Decode
+    book: Topic
+    orders: Topic
+    compact: Topic
+    trades: Topic
+    top: Topic
+
+
+class CoinbaseExchangeSession:
+    """One socket. `instruments` are those whose messages are read; those of others are left alone."""
+
+    __slots__ = (
+        "_ids",
+        "_instruments",
+        "_level3",
+        "_readers",
+        "_routes",
+        "_subscriptions",
+        "_unserved",
+        "_unsettled",
+        "_wanted",
+    )
+
+    def __init__(self, instruments: InstrumentTable) -> None:
+        self._instruments = instruments
+        self._ids = instruments.ids_by_native("socket")
+        self._routes: dict[bytes, _Route] = {}  # filled by the products that are met
+        self._level3 = Level3(instruments)
+        self._subscriptions = Subscriptions()
+        self._unsettled = self._subscriptions.unsettled
+        self._wanted: frozenset[Topic] = frozenset()
+        self._unserved: frozenset[Topic] = frozenset()
+        self._readers: Mapping[type, Callable[[Any, Instant], Outputs]] = {
+            Received: self._received,
+            Open: self._open,
+            Match: self._match,
+            Done: self._done,
+            Change: self._change,
+            Ticker: self._ticker,
+            Heartbeat: self._heartbeat,
+            Schema: self._schema,
+            SubscriptionList: self._subscriptions.listed,
+            Problem: self._problem,
+        }
+
+    def opened(self, now: Instant) -> Outputs:
+        """The socket is open: ask for what is wanted already."""
+        return self._subscriptions.opened(now)
+
+    def want(self, topics: frozenset[Topic], now: Instant) -> Outputs:
+        """Ask for exactly these topics. One that the venue has no stream for is lost for good at once."""
+        streams = {topic: self._stream(topic) for topic in sorted(topics, key=str)}
+        wanted = {topic: stream for topic, stream in streams.items() if stream is not None}
+        unserved = topics - wanted.keys()
+        lost = [TopicLost(topic, f"{VENUE} has no such stream") for topic in unserved - self._unserved]
+        self._unserved, self._wanted = unserved, frozenset(wanted)
+        return [*lost, *self._subscriptions.want(wanted, now)]
+
+    def call(self, request: SocketRequest, now: Instant) -> Outputs:
+        """Raises `Unsupported`: the feed takes no calls."""
+        raise Unsupported(f"the feed of {VENUE} takes no calls, so no {request.method}")
+
+    def feed(self, frame: bytes, now: Instant) -> Outputs:
+        """A frame. Raises `MalformedMessage` for what cannot be read, naming the topic and the book that lost it."""
+        if frame.startswith(UPDATE):
+            route = self._routes.get(frame[PRODUCT : frame.find(b'"', PRODUCT)])
+            if route is not None:
+                return self._update(route, frame, now)
+        elif frame.startswith(b"["):
+            return self._row(frame, now)
+        try:
+            message = _message(frame)
+        except UNDECODABLE as error:
+            return self._other(frame, str(error), now)
+        return self._readers[type(message)](message, now)
+
+    def tick(self, now: Instant) -> Outputs:
+        """It is time for the next frame, or an answer is overdue."""
+        return self._subscriptions.tick(now)
+
+    def answered(self, tag: str, result: Any, now: Instant) -> Outputs:
+        """What authenticates a subscription is there, or a `VenueError`."""
+        return self._subscriptions.signed(tag, result, now)
+
+    def closed(self, reason: str) -> None:
+        """The socket is gone."""
+        self._subscriptions.closed()
+
+    def _stream(self, topic: Topic) -> Stream | None:
+        """The stream of a topic, None if there is none."""
+        channel = CHANNELS.get((topic.channel, topic.variant))
+        if channel is None or topic.instrument not in self._instruments:
+            return None
+        return (channel, self._instruments[topic.instrument].native["socket"])
+
+    def _route(self, product: str) -> _Route | None:
+        """What becomes of the messages of a product; None for one that is not listed."""
+        name = product.encode()
+        route = self._routes.get(name)
+        if route is None and product in self._ids:
+            id_ = self._ids[product]
+            decoders = _BOOKS[self._instruments[id_].float_keys]
+            self._routes[name] = route = _Route(
+                id_,
+                decoders["l2update"],
+                decoders["snapshot"],
+                Topic(Channel.BOOK, id_),
+                Topic(Channel.ORDERS, id_),
+                Topic(Channel.ORDERS, id_, COMPACT),
+                Topic(Channel.TRADES, id_),
+                Topic(Channel.TOP, id_),
+            )
+        return route
+
+    def _told(self, topic: Topic, message: Output) -> Outputs:
+        """A message of a topic, unless it is one of a subscription that is being left."""
+        if topic not in self._unsettled:
+            return (message,)
+        news = self._subscriptions.seen(topic)
+        return NOTHING if news is None else (*news, message)
+
+    # Books
+
+    def _update(self, route: _Route, frame: bytes, now: Instant) -> Outputs:
+        try:
+            update = route.update(frame)
+        except UNDECODABLE as error:
+            raise _malformed(route.book, str(error), frame) from error
+        bids: list[Row] = []
+        asks: list[Row] = []
+        for side, price, size in update.changes:
+            if side == "buy":
+                bids.append((price, size))
+            else:
+                asks.append((price, size))
+        delta = BookDelta(
+            instrument=route.instrument, bids=bids, asks=asks, time=instant(update.time), received=now
+        )
+        return (delta,) if not self._unsettled else self._told(route.book, delta)
+
+    def _snapshot(self, route: _Route, frame: bytes, now: Instant) -> Outputs:
+        try:
+            book = route.snapshot(frame)
+        except UNDECODABLE as error:
+            raise _malformed(route.book, str(error), frame) from error
+        snapshot = BookSnapshot(
+            instrument=route.instrument,
+            bids=book.bids,
+            asks=book.asks,
+            time=instant(book.time),
+            received=now,
+        )
+        return self._told(route.book, snapshot)
+
+    def _other(self, frame: bytes, reason: str, now: Instant) -> Outputs:
+        """A frame that the decoder of messages did not know: a book, something that is not read, or nonsense."""
+        head = decode(_head, frame, "")
+        if head.type not in KNOWN:
+            return NOTHING
+        route = self._route(head.product_id)
+        if head.product_id and route is None:
+            return NOTHING
+        channel = KNOWN[head.type]
+        if route is None or channel is None:
+            raise MalformedMessage(reason, venue=VENUE, topic=head.type, frame=frame)
+        if head.type == "l2update":
+            return self._update(route, frame, now)
+        if head.type == "snapshot":
+            return self._snapshot(route, frame, now)
+        ordered = head.type == "match" and route.orders in self._wanted
+        raise _malformed(route.orders if ordered else Topic(channel, route.instrument), reason, frame)
+
+    # Trades and tops
+
+    def _match(self, match: Match, now: Instant) -> Outputs:
+        route = self._route(match.product_id)
+        if route is None:
+            return NOTHING
+        by_order = route.orders in self._wanted
+        outputs: Outputs = NOTHING
+        if by_order:
+            event = _event(
+                OrderAction.MATCH, match, route, match.maker_order_id, now, match.side, size=match.size
+            )
+            outputs = self._ordered(route, event)
+        if by_order and route.trades not in self._wanted:
+            return outputs
+        trade = Trade(
+            instrument=route.instrument,
+            price=match.price,
+            size=match.size,
+            side=SIDES[match.side].opposite,
+            key=str(match.trade_id),
+            sequence=match.trade_id,
+            time=instant(match.time),
+            received=now,
+        )
+        return (*outputs, *self._told(route.trades, trade))
+
+    def _ticker(self, ticker: Ticker, now: Instant) -> Outputs:
+        route = self._route(ticker.product_id)
+        if route is None or ticker.best_bid_size is None or ticker.best_ask_size is None:
+            return NOTHING
+        top = TopOfBook(
+            instrument=route.instrument,
+            bid=_level(ticker.best_bid, ticker.best_bid_size),
+            ask=_level(ticker.best_ask, ticker.best_ask_size),
+            last=ticker.sequence,
+            time=instant(ticker.time),
+            received=now,
+        )
+        return self._told(route.top, top)
+
+    def _heartbeat(self, heartbeat: Heartbeat, now: Instant) -> Outputs:
+        route = self._route(heartbeat.product_id)
+        if route is None:
+            return NOTHING
+        books = (route.book, route.orders, route.compact)
+        return [Heard(topic) for topic in books if topic in self._wanted]
+
+    # Orders
+
+    def _received(self, message: Received, now: Instant) -> Outputs:
+        route = self._route(message.product_id)
+        if route is None:
+            return NOTHING
+        return self._ordered(route, _event(OrderAction.NOTHING, message, route, message.order_id, now))
+
+    def _open(self, message: Open, now: Instant) -> Outputs:
+        route = self._route(message.product_id)
+        if route is None:
+            return NOTHING
+        event = _event(
+            OrderAction.OPEN,
+            message,
+            route,
+            message.order_id,
+            now,
+            message.side,
+            message.price,
+            message.remaining_size,
+        )
+        return self._ordered(route, event)
+
+    def _done(self, message: Done, now: Instant) -> Outputs:
+        # Its price may be another than the one under which the order rests, so it is not handed on.
+        route = self._route(message.product_id)
+        if route is None:
+            return NOTHING
+        event = _event(OrderAction.DONE, message, route, message.order_id, now, message.side)
+        return self._ordered(route, event)
+
+    def _change(self, message: Change, now: Instant) -> Outputs:
+        route = self._route(message.product_id)
+        if route is None:
+            return NOTHING
+        action = OrderAction.NOTHING if message.new_size is None else OrderAction.CHANGE
+        event = _event(
+            action,
+            message,
+            route,
+            message.order_id,
+            now,
+            message.side,
+            message.new_price or "",
+            message.new_size or "",
+        )
+        return self._ordered(route, event)
+
+    def _ordered(self, route: _Route, event: OrderEvent) -> Outputs:
+        """An event, unless it is private and in no sequence."""
+        return NOTHING if event.last is None else self._told(route.orders, event)
+
+    def _row(self, frame: bytes, now: Instant) -> Outputs:
+        event = self._level3.read(frame, now)
+        return (
+            NOTHING if event is None else self._told(Topic(Channel.ORDERS, event.instrument, COMPACT), event)
+        )
+
+    # What is about the conversation
+
+    def _schema(self, schema: Schema, now: Instant) -> Outputs:
+        self._level3.learn(schema)
+        return NOTHING
+
+    def _problem(self, problem: Problem, now: Instant) -> Outputs:
+        return self._subscriptions.failed(problem.text, now)
+
+
+def _event(
+    action: OrderAction,
+    message: Received | Open | Match | Done | Change,
+    route: _Route,
+    order_id: str,
+    now: Instant,
+    side: WireSide | None = None,
+    price: str = "",
+    size: str = "",
+) -> OrderEvent:
+    return OrderEvent(
+        instrument=route.instrument,
+        action=action,
+        order_id=order_id,
+        side=None if side is None else SIDES[side],
+        price=price,
+        size=size,
+        last=message.sequence,
+        time=instant(message.time),
+        received=now,
+    )
+
+
+def _level(price: str, size: str) -> Row | None:
+    """A best level; an empty side has neither price nor size."""
+    return (price, size) if price.strip("0.") and size.strip("0.") else None
+
+
+def _malformed(topic: Topic, reason: str, frame: bytes) -> MalformedMessage:
+    return MalformedMessage(reason, venue=VENUE, topic=str(topic), instrument=topic.instrument, frame=frame)
