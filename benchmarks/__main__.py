@@ -53,7 +53,7 @@ def ours(frames: Frames) -> int:
         for message in session.feed(frame, now):
             if type(message) is BookDelta:
                 entry.delta(message)
-        view.best_bid, view.best_ask  # noqa: B018  # reading is what is measured
+        _ = view.best_bid, view.best_ask  # reading is what is measured
     assert entry.counters.gaps == 0
     return len(frames.before) + len(frames.after)
 
@@ -89,7 +89,7 @@ def naive(frames: Frames) -> int:
         apply(frame)
     for frame in frames.after:
         apply(frame)
-        bids.peekitem(-1), asks.peekitem(0)  # as above
+        _ = bids.peekitem(-1), asks.peekitem(0)
     return len(frames.before) + len(frames.after)
 
 

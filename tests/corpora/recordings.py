@@ -19,7 +19,8 @@ import pytest
 from attrs import define, field
 
 from venuekit import Level, OrderBook
-from venuekit.books import BookView
+from venuekit.books import BookView, OrderByOrderBook
+from venuekit_spec import Side
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CORPORA = Path(os.environ.get("VENUEKIT_CORPORA") or REPOSITORY.parent / "shared" / "corpora")
@@ -72,23 +73,27 @@ def levels_text(levels: Iterable[Level]) -> str:
 class Comparison:
     """How the books of one replay compare with the oracle of the recording.
 
-    `pair_of` maps the oracle's symbols to ours. Call `after` with each record index once the record was played.
+    `pair_of` maps the oracle's symbols to ours. `by_rest`: snapshots come by REST, and a book that one of them began or
+    repaired while a frame was played was not changed by that frame. Call `after` with each record index once the record was
+    played.
     """
 
     expected: dict[str, Any]
     books: Callable[[str], OrderBook]
     pair_of: Callable[[str], str]
+    by_rest: bool = False
     equal: int = 0
     different: list[str] = field(factory=list)
     updates: dict[str, int] = field(factory=dict)
     _digests: dict[str, Any] = field(factory=dict)
     _revisions: dict[str, int] = field(factory=dict)
+    _snapshots: dict[str, int] = field(factory=dict)
     _checkpoints: dict[int, list[dict[str, Any]]] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
         for symbol in self.expected["per_symbol"]:
             self._digests[symbol] = hashlib.sha256()
-            self._revisions[symbol] = self.updates[symbol] = 0
+            self._revisions[symbol] = self._snapshots[symbol] = self.updates[symbol] = 0
         for checkpoint in self.expected["checkpoints"]:
             self._checkpoints.setdefault(checkpoint["record"], []).append(checkpoint)
 
@@ -101,8 +106,9 @@ class Comparison:
             book = self.books(self.pair_of(symbol))
             if book.revision == self._revisions[symbol]:
                 continue
-            self._revisions[symbol] = book.revision
-            if from_socket and book.live:
+            joined = self.by_rest and book.proof.snapshot != self._snapshots[symbol]
+            self._revisions[symbol], self._snapshots[symbol] = book.revision, book.proof.snapshot
+            if from_socket and book.live and not joined:
                 view = book.unproven
                 line = f"{index}|{levels_text(view.bids(depth))}|{levels_text(view.asks(depth))}\n"
                 digest.update(line.encode())
@@ -125,11 +131,34 @@ class Comparison:
             == [(Decimal(price), Decimal(size)) for price, size in checkpoint[side]]
             for side in ("bids", "asks")
         )
+        if "n_orders" in checkpoint:
+            same = same and _same_orders(book, checkpoint)
         sequence = checkpoint.get("seq")
         if same and book.live and (sequence is None or book.last is None or book.last == sequence):
             self.equal += 1
         else:
             self.different.append(f"{checkpoint['symbol']} after record {checkpoint['record']}")
+
+
+def _same_orders(book: OrderBook, checkpoint: dict[str, Any]) -> bool:
+    """Whether an order-by-order book has as many orders, and at the best prices the same ones in the same queues."""
+    assert isinstance(book, OrderByOrderBook)
+    view = book.unproven
+    count = 0
+    for side, name in ((Side.BUY, "l3_bids"), (Side.SELL, "l3_asks")):
+        levels = view.bids() if side is Side.BUY else view.asks()
+        count += sum(view.order_count(side, level.price) for level in levels)
+        expected = [
+            (Decimal(price), [(order_id, Decimal(size)) for order_id, size in queue])
+            for price, queue in checkpoint[name]
+        ]
+        queues = [
+            (level.price, [(order.order_id, order.size) for order in view.orders(side, level.price)])
+            for level in levels[: len(expected)]
+        ]
+        if queues != expected:
+            return False
+    return count == checkpoint["n_orders"]
 
 
 def _levels(view: BookView, side: str) -> list[tuple[Decimal, Decimal]]:

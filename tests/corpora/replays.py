@@ -5,16 +5,27 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import anyio
 from attrs import frozen
 from tests.corpora.recordings import Comparison, oracle
 
-from venuekit import Exchange, LoadedConnector, open_exchange
+from venuekit import Exchange, LoadedConnector, connect, open_exchange
 from venuekit.books import Counters
 from venuekit.pacing import PacerRegistry
 from venuekit.tapes import Played, Record, TapePlayer, open_tape
+from venuekit_spec import Channel, SnapshotSource
+
+
+ORACLE_NAMES: Final = {
+    "snapshots": "snapshots",
+    "deltas": "deltas",
+    "stale_dropped": "stale",
+    "from_buffer": "buffered",
+    "checksum_ok": "checksums",
+}
+"""What the oracles call a counter -> what we call it."""
 
 
 @frozen
@@ -74,7 +85,12 @@ async def replay(connector: LoadedConnector, recording: Path, prepared: Prepared
     player = TapePlayer(open_tape(prepared.tape, prepared.sidecar))
     expected = oracle(recording)
     async with opened(connector, prepared, player) as found:
-        comparison = Comparison(expected, lambda pair: found[0].books[pair], prepared.pair_of)
+        comparison = Comparison(
+            expected,
+            lambda pair: found[0].books[pair],
+            prepared.pair_of,
+            by_rest=_by_rest(connector, prepared),
+        )
 
         def on_record(index: int | None, record: Record) -> None:
             if found:
@@ -93,3 +109,35 @@ async def replay(connector: LoadedConnector, recording: Path, prepared: Prepared
             sum(link.frames for link in links),
             sum(link.malformed for link in links),
         )
+
+
+async def agrees(
+    recording: Path,
+    folder: Path,
+    plugin: object,
+    venue: str,
+    prepare: Callable[[Path, Path], Prepared],
+) -> None:
+    """Replay and compare everything that the oracle tells."""
+    replayed = await replay(connect(plugin, venue), recording, prepare(recording, folder))
+    comparison = replayed.comparison
+    assert comparison.different == []
+    assert comparison.equal == len(oracle(recording)["checkpoints"]) > 0
+    assert all(comparison.digests_equal().values())
+    assert replayed.malformed == 0
+    for symbol, told in oracle(recording)["per_symbol"].items():
+        assert counted(replayed.counters[symbol]) == {
+            ours: told.get(theirs, 0) for theirs, ours in ORACLE_NAMES.items()
+        }
+        assert replayed.counters[symbol].gaps == replayed.counters[symbol].checksum_failures == 0
+
+
+def _by_rest(connector: LoadedConnector, prepared: Prepared) -> bool:
+    """Whether the books of a recording have their snapshots by REST."""
+    rule = connector.description.topic_rule(Channel(prepared.channels[0]), prepared.variant)
+    return rule is not None and rule.sync is not None and rule.sync.snapshot is SnapshotSource.REST
+
+
+def counted(counters: Counters) -> dict[str, int]:
+    """Our counters of what the oracles count too."""
+    return {ours: getattr(counters, ours) for ours in ORACLE_NAMES.values()}

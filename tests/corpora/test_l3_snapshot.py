@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import sys
 import time
 from collections.abc import Callable
 from decimal import Decimal
@@ -94,7 +95,7 @@ def test_a_whole_book_of_orders(recording: Path, capsys: pytest.CaptureFixture[s
         told(recording)["bids"]
     )
     with capsys.disabled():
-        print(f"\n{expected['n_orders']:,} orders loaded in {seconds:.3f} s")
+        sys.stdout.write(f"\n{expected['n_orders']:,} orders loaded in {seconds:.3f} s\n")
     assert seconds < SLOWEST
 
 

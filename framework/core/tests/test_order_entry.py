@@ -28,6 +28,7 @@ from framework.core.tests.venues import (
     ToySession,
     ToySource,
     ToyVenue,
+    delta,
     instrument,
 )
 from hypothesis import given, settings
@@ -52,7 +53,6 @@ from venuekit_spec import (
     SECOND,
     ActiveOrderTracker,
     BookChecksum,
-    BookDelta,
     Channel,
     Checksum,
     Flow,
@@ -623,7 +623,8 @@ class OrderFrame(Struct):
     live: str = ""
     snapshot: OrderBookSnapshot | None = None
     events: list[OrderEvent] = []
-    delta: BookDelta | None = None
+    bids: list[tuple[str, str]] = []
+    """A delta of levels, with the id two."""
     status: StatusChange | None = None
 
 
@@ -631,7 +632,9 @@ class OrderSession(ToySession):
     def feed(self, frame: bytes, now: Instant) -> Outputs:
         told = msgspec.json.decode(frame, type=OrderFrame)
         said: list[Output] = list(told.events)
-        said += [message for message in (told.snapshot, told.delta, told.status) if message is not None]
+        said += [message for message in (told.snapshot, told.status) if message is not None]
+        if told.bids:
+            said.append(delta(2, bids=told.bids))
         if told.live:
             channel, _, pair = told.live.partition(":")
             said.append(TopicLive(Topic(Channel(channel), pair)))
@@ -698,7 +701,7 @@ async def test_both_channels_on_one_socket() -> None:
         venue.push(
             {
                 "events": [event(MATCH, "buy100", size="0.25", last=2)],
-                "delta": BookDelta(instrument="P1-USD", bids=[("100", "7")], asks=[], first=2, last=2),
+                "bids": [("100", "7")],
             }
         )
         await venue.settle()

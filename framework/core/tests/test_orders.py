@@ -58,8 +58,18 @@ AS_IT_WAS = [("a", "1"), ("b", "2.50")]
 
 TABLE = {
     # The table at the head of venuekit.books.orders, from top to bottom. The book has A and B at 100, C at 99, D at 101.
-    "open unknown": (event(OPEN, "x", side=BUY, price="100", size="3"), [row("100", "6.50", 3)], [*AS_IT_WAS, ("x", "3")], {}),
-    "open known": (event(OPEN, "a", side=BUY, price="100", size="3"), [row("100", "5.50", 2)], [("b", "2.50"), ("a", "3")], {"replaced": 1}),
+    "open unknown": (
+        event(OPEN, "x", side=BUY, price="100", size="3"),
+        [row("100", "6.50", 3)],
+        [*AS_IT_WAS, ("x", "3")],
+        {},
+    ),
+    "open known": (
+        event(OPEN, "a", side=BUY, price="100", size="3"),
+        [row("100", "5.50", 2)],
+        [("b", "2.50"), ("a", "3")],
+        {"replaced": 1},
+    ),
     "open known elsewhere": (
         event(OPEN, "a", side=BUY, price="99", size="3"),
         [row("100", "2.50", 1), row("99", "7", 2)],
@@ -103,7 +113,12 @@ TABLE = {
     ),
     "change to zero": (event(CHANGE, "a", size="0"), [row("100", "2.50", 1)], [("b", "2.50")], {}),
     "change of nothing": (event(CHANGE, "a"), NONE, AS_IT_WAS, {}),
-    "change with another side": (event(CHANGE, "a", side=SELL, size="0.5"), [row("100", "3.00", 2)], [("a", "0.5"), ("b", "2.50")], {}),
+    "change with another side": (
+        event(CHANGE, "a", side=SELL, size="0.5"),
+        [row("100", "3.00", 2)],
+        [("a", "0.5"), ("b", "2.50")],
+        {},
+    ),
     "match unknown": (event(MATCH, "x", size="1"), NONE, AS_IT_WAS, {"unknown": 1}),
     "match a part": (event(MATCH, "b", size="1"), [row("100", "2.50", 2)], [("a", "1"), ("b", "1.50")], {}),
     "match the whole": (event(MATCH, "a", size="1.0"), [row("100", "2.50", 1)], [("b", "2.50")], {}),

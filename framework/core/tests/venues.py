@@ -15,11 +15,12 @@ and each of them may carry ``"n"``, the number of the frame on its connection.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any, Final
 
+import anyio
 import msgspec
 from msgspec import Struct
 
@@ -380,6 +381,9 @@ class ToyVenue:
         self.asked: defaultdict[str, int] = defaultdict(int)
         self.told: list[dict[str, Any]] = []
         """What clients said, oldest first."""
+        self.transports = NetworkTransports(self.http, self.websockets)
+        self._sizes = dict.fromkeys(pairs, "5")
+        self._held: anyio.Event | None = None
         self._in_band = in_band
         self._ids = dict.fromkeys(pairs, 1)
         self._subscribed: dict[str, MockWebSocket] = {}
@@ -404,6 +408,14 @@ class ToyVenue:
             said = {"delta": pair, "first": last, "last": last, "bids": [("100", str(last))]}
             self.push(said, socket)
         return last
+
+    def spoil(self, pair: str, size: str = "5") -> None:
+        """The size at the best ask of a pair, from now on in snapshots; nobody is told."""
+        self._sizes[pair] = size
+
+    def hold(self, until: anyio.Event) -> None:
+        """The next snapshot is made at once and answered only when `until` is set."""
+        self._held = until
 
     def true_size(self, pair: str) -> Decimal:
         """What rests at the best bid of a pair."""
@@ -436,7 +448,7 @@ class ToyVenue:
             pairs=self.pairs,
             channels=channels,
             clock=self.clock,
-            transports=NetworkTransports(self.http, self.websockets),  # type: ignore[arg-type]
+            transports=self.transports,
             pacers=PacerRegistry(),
             seed=1,
         ) as exchange:
@@ -444,9 +456,9 @@ class ToyVenue:
 
     def _state(self, pair: str) -> dict[str, Any]:
         last = self._ids[pair]
-        return {"last": last, "bids": [("100", str(last))], "asks": [("101", "5")]}
+        return {"last": last, "bids": [("100", str(last))], "asks": [("101", self._sizes[pair])]}
 
-    def _answer(self, request: HttpRequest) -> HttpResponse:
+    def _answer(self, request: HttpRequest) -> HttpResponse | Awaitable[HttpResponse]:
         path = request.url.removeprefix("toy://rest/")
         if path == "instruments":
             return HttpResponse(200, msgspec.json.encode(self.pairs))
@@ -454,7 +466,9 @@ class ToyVenue:
         self.asked[pair] += 1
         if pair in self.failing:
             return HttpResponse(502, b"bad gateway")
-        return HttpResponse(200, msgspec.json.encode(self._state(pair)))
+        response = HttpResponse(200, msgspec.json.encode(self._state(pair)))
+        held, self._held = self._held, None
+        return response if held is None else _later(response, held)
 
     def _script(self, socket: MockWebSocket) -> None:
         def on_send(frame: str | bytes) -> None:
@@ -473,3 +487,8 @@ class ToyVenue:
                     self.push({"snapshot": pair, **self._state(pair)}, socket)
 
         socket.on_send = on_send
+
+
+async def _later(response: HttpResponse, until: anyio.Event) -> HttpResponse:
+    await until.wait()
+    return response

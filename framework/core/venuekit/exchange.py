@@ -381,7 +381,7 @@ def _build(
         elif topic.channel is Channel.TOP:
             feeds.tops[topic.instrument] = Broadcast()
     connections: list[Connection] = []
-    for number, part in enumerate(shard(topics, venue.description), start=1):
+    for number, part in enumerate(shard(topics, venue.description, venue.instruments), start=1):
         fed = [entry for entry in entries.values() if entry.topic in part]
         connection = Connection(f"{venue.id}.{number}", venue, part, fed, snapshots, feeds, shadow)
         connections.append(connection)

@@ -110,6 +110,8 @@ class Instrument:
     `native` holds the venue's own names by use, for example ``{"rest": "XXBTZUSD", "socket": "BTC/USD"}`` or
     ``{"socket": "BTC", "asset": "0"}``; a connector picks the name it needs and no name is ever taken apart.
     `price_decimals` and `size_decimals` are the decimals of the venue's wire text, where a checksum needs them.
+    `endpoint` is which of several addresses its topics live at, where the venue keeps markets apart by address (Bybit: spot,
+    linear, inverse, with the same names in each); its topics share no socket with those of another. Empty: one for all.
     `facts` is what only this venue's connector needs of it (conversion exponents of a chain).
     `minimum_notional` and `maximum_notional` are in quote units. `contract_size` is base units per contract.
     """
@@ -130,6 +132,7 @@ class Instrument:
     contract_size: Decimal = Decimal(1)
     inverse: bool = False
     maximum_open_orders: int | None = None
+    endpoint: str = ""
     facts: Mapping[str, str] = field(factory=dict, converter=fixed, eq=dict, hash=False)
 
     @property

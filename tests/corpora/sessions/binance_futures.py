@@ -5,7 +5,7 @@ https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -24,12 +24,15 @@ from venuekit_spec import (
     NOTHING,
     BookDelta,
     BookSnapshot,
+    Dial,
     Flow,
     Ids,
     Instant,
     Instrument,
     InstrumentKind,
+    InstrumentTable,
     Join,
+    OrderBookSnapshot,
     Outputs,
     SnapshotSource,
     SyncRule,
@@ -42,7 +45,12 @@ RULE: Final = SyncRule(SnapshotSource.REST, Ids.LINK, Join.SPANS_LAST)
 
 
 class BinanceFuturesSession(SmallSession):
-    """Combined streams. An acknowledgement names its request."""
+    """Combined streams. An acknowledgement names its request and nothing else."""
+
+    def __init__(self, dial: Dial, instruments: InstrumentTable) -> None:
+        super().__init__(dial, instruments)
+        self._asked: list[Sequence[Topic]] = []
+        """The topics of each request, by its id."""
 
     def ask(self, topics: Sequence[Topic]) -> Outputs:
         """Subscribe to these."""
@@ -55,7 +63,7 @@ class BinanceFuturesSession(SmallSession):
     def read(self, told: Any, now: Instant) -> Outputs:
         """A change of a book, or an acknowledgement."""
         if "id" in told:
-            return [TopicLive(topic) for topic in self._asked.pop(told["id"], ()) if topic in self.wanted]
+            return [TopicLive(topic) for topic in self._asked[told["id"]] if topic in self.wanted]
         data = told["data"]
         if data["e"] != "depthUpdate":
             return NOTHING
@@ -72,13 +80,49 @@ class BinanceFuturesSession(SmallSession):
         return (delta,)
 
     def _request(self, method: str, topics: Sequence[Topic]) -> Outputs:
-        self._requests += 1
-        self._asked[self._requests] = topics
         streams = [f"{self.names[topic.instrument].lower()}@depth@100ms" for topic in topics]
-        return (send({"method": method, "params": streams, "id": self._requests}),)
+        self._asked.append(topics)
+        return (send({"method": method, "params": streams, "id": len(self._asked) - 1}),)
 
-    _requests = 0
 
-    @property
-    def _asked(self) -> dict[int, Sequence[Topic]]:
-        return self.__dict__.setdefault("asked", {})
+class BinanceFuturesDataSource(SmallDataSource):
+    """The public side."""
+
+    session_type = BinanceFuturesSession
+
+    def instruments(self) -> Flow[Sequence[Instrument]]:
+        """GET /fapi/v1/exchangeInfo: perpetuals and quarterly futures."""
+        response = yield from self.get("/fapi/v1/exchangeInfo")
+        listed = msgspec.json.decode(response.body)["symbols"]
+        return [_instrument(symbol) for symbol in listed if symbol["contractType"]]
+
+    def snapshot(self, topic: Topic, instrument: Instrument) -> Flow[BookSnapshot | OrderBookSnapshot]:
+        """GET /fapi/v1/depth."""
+        path = f"/fapi/v1/depth?symbol={instrument.native['rest']}&limit={DEPTH}"
+        response = yield from self.get(path)
+        told = msgspec.json.decode(response.body)
+        return BookSnapshot(
+            instrument=instrument.id,
+            bids=told["bids"],
+            asks=told["asks"],
+            last=told["lastUpdateId"],
+            depth=DEPTH,
+            received=response.received,
+        )
+
+
+def _instrument(symbol: Mapping[str, Any]) -> Instrument:
+    base, quote = symbol["baseAsset"], symbol["quoteAsset"]
+    tick = next(rule["tickSize"] for rule in symbol["filters"] if rule["filterType"] == "PRICE_FILTER")
+    if "PERPETUAL" in symbol["contractType"]:
+        return small_instrument(base, quote, symbol["symbol"], InstrumentKind.PERPETUAL, tick=tick)
+    id_ = f"{base}-{quote}-{day_of(symbol['deliveryDate'])}"
+    return small_instrument(base, quote, symbol["symbol"], InstrumentKind.FUTURE, tick=tick, id=id_)
+
+
+CONNECTOR: Final = SmallConnector(
+    small_description(
+        "binance_futures", RULE, rest="https://fapi.binance.com", stream="wss://fstream.binance.com/stream"
+    ),
+    BinanceFuturesDataSource,
+)

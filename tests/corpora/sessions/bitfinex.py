@@ -113,9 +113,8 @@ class BitfinexSession(SmallSession):
         bids: list[Row] = []
         asks: list[Row] = []
         for price, count, amount in payload if first else [payload]:
-            size = amount.removeprefix("-")
-            rows = bids if size is amount else asks
-            rows.append((plain(price), "0" if count == "0" else plain(size)))
+            rows = asks if amount.startswith("-") else bids
+            rows.append((plain(price), "0" if count == "0" else plain(amount.removeprefix("-"))))
         make = BookSnapshot if first else BookDelta
         return make(instrument=topic.instrument, bids=bids, asks=asks, last=number, received=now)
 

@@ -185,14 +185,11 @@ def pair(name: str) -> str:
     ('BTC-USD-20220527', 'UNI-USD-PERP', 'BTC-USDT')
     """
     base, quote, *rest = name.split("-")
-    match rest:
-        case []:
-            return name
-        case ["SWAP"]:
-            return f"{base}-{quote}-PERP"
-        case [date, *option]:
-            return "-".join((base, quote, f"20{date}", *option))
-    raise AssertionError(rest)
+    if not rest:
+        return name
+    if rest == ["SWAP"]:
+        return f"{base}-{quote}-PERP"
+    return "-".join((base, quote, f"20{rest[0]}", *rest[1:]))
 
 
 CONNECTOR: Final = SmallConnector(

@@ -121,9 +121,9 @@ class Ladder:
         table, keys, sign = self.rows, self.keys, self.sign
         edge = self._edge()
         for row in rows:
-            price = row[0]
+            price: Any = row[0]  # the first row told that these are doubles
             size = row[1]
-            if not 0.0 < price < inf:  # type: ignore[operator]  # the first row told that these are doubles
+            if not 0.0 < price < inf:
                 raise ValueError(f"price {price!r}")
             key = price * sign
             if size in ZEROS:
@@ -169,15 +169,16 @@ class Ladder:
         table, keys, sign, key_type = self.rows, self.keys, self.sign, self.key_type
         edge = self._edge()
         for row in rows:
-            price, size = row[0], row[1]
-            value = key_type(price)
+            price: Any = row[0]
+            size = row[1]
+            value: Any = key_type(price)
             if not 0 < value < inf:
                 raise ValueError(f"price {price!r}")
-            if key_type is float and len(price) > SAFE_LENGTH and not survives_float(price):  # type: ignore[arg-type]
+            if key_type is float and len(price) > SAFE_LENGTH and not survives_float(price):
                 self.become_exact()
                 self._apply_text(rows)
                 return
-            key = value if sign > 0 else -value if key_type is float else value.copy_negate()  # type: ignore[union-attr]
+            key = value if sign > 0 else -value if key_type is float else value.copy_negate()
             if size in ZEROS or not _positive(size):
                 if table.pop(key, None) is not None and key >= edge:
                     place = bisect_left(keys, key)

@@ -49,7 +49,7 @@ class OrderByOrderView(BookView):
         """How many orders rest at one price."""
         ladder = self._side(side)
         row = ladder.rows.get(ladder.key(price))
-        return row[2] if row else 0
+        return int(row[2]) if row else 0
 
     def own_size(self, side: Side, price: Decimal | str) -> Decimal:
         """What of the size at one price is the user's."""

@@ -107,7 +107,7 @@ class OrderByOrderEntry(TrackerEntry[OrderBookSnapshot, OrderEvent]):
             received=now,
         )
 
-    def _checksum_of(self, _snapshot: OrderBookSnapshot) -> int | None:
+    def _checksum_of(self, _snapshot: OrderBookSnapshot, /) -> int | None:
         return None
 
     def _malformed(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
-from typing import Generic, Protocol, Self, TypeVar, runtime_checkable
+from typing import Any, Generic, Protocol, Self, TypeVar, runtime_checkable
 
 from venuekit.books.audit import Drift, differences
 from venuekit.books.ladder import Ladder, exact
@@ -49,18 +49,18 @@ class Sides(ABC, Generic[S, D]):
         """Become what a snapshot says."""
 
     @abstractmethod
-    def apply(self, delta: D) -> None:
+    def apply(self, delta: D, /) -> None:
         """Change what a delta says."""
 
     @abstractmethod
-    def changed_by(self, delta: D) -> tuple[Rows, Rows]:
+    def changed_by(self, delta: D, /) -> tuple[Rows, Rows]:
         """The bids and asks that a delta changed; asked directly after it was applied."""
 
     @abstractmethod
     def fresh(self) -> Self:
         """The same, and empty."""
 
-    def adopt(self, other: Self) -> None:
+    def adopt(self, other: Any) -> None:
         """Become what others are."""
         self.bids.adopt(other.bids)
         self.asks.adopt(other.asks)
@@ -101,7 +101,7 @@ class LevelSides(Sides[BookSnapshot, BookDelta]):
         self.bids.load(snapshot.bids, snapshot.depth)
         self.asks.load(snapshot.asks, snapshot.depth)
 
-    def apply(self, delta: BookDelta) -> None:
+    def apply(self, delta: BookDelta, /) -> None:
         """Change what a delta says."""
         self.bids.apply(delta.bids)
         self.asks.apply(delta.asks)
@@ -118,7 +118,7 @@ class LevelSides(Sides[BookSnapshot, BookDelta]):
             if row is not None:
                 ladder.apply([row])
 
-    def changed_by(self, delta: BookDelta) -> tuple[Rows, Rows]:
+    def changed_by(self, delta: BookDelta, /) -> tuple[Rows, Rows]:
         """The rows of a delta."""
         return delta.bids, delta.asks
 
@@ -180,13 +180,13 @@ class OrderSides(Sides[OrderBookSnapshot, OrderEvent]):
         for ladder, rows in ((self.bids, bids), (self.asks, asks)):
             ladder.load([_row(row) for row in reversed(rows)])  # the best last, as a ladder sorts
 
-    def apply(self, event: OrderEvent) -> None:
+    def apply(self, event: OrderEvent, /) -> None:
         """Change what an event says."""
         self.changed = self.tracker.apply(event)
         if self.changed:
             self._set(self.changed)
 
-    def changed_by(self, _event: OrderEvent) -> tuple[Rows, Rows]:
+    def changed_by(self, _event: OrderEvent, /) -> tuple[Rows, Rows]:
         """The rows that the last event came to."""
         bids: list[Row] = []
         asks: list[Row] = []
@@ -200,7 +200,7 @@ class OrderSides(Sides[OrderBookSnapshot, OrderEvent]):
         sides.own(self.own_ids)
         return sides
 
-    def adopt(self, other: Self) -> None:
+    def adopt(self, other: Any) -> None:
         """Become what others are; what was counted stays, and whose orders are the user's."""
         super().adopt(other)
         if isinstance(self.tracker, ActiveOrders) and isinstance(other.tracker, ActiveOrders):

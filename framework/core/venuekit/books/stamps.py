@@ -42,7 +42,7 @@ class StampedSides(LevelSides):
                     stamps[ladder.key(exact(row[0]))] = int(row[self.index])
         self._uncross()
 
-    def apply(self, delta: BookDelta) -> None:
+    def apply(self, delta: BookDelta, /) -> None:
         """Change what a delta says, level by level, where it is newer than what the level has."""
         for ladder, rows, stamps in self._with_stamps(delta.bids, delta.asks):
             ladder.apply([row for row in rows if self._newer(ladder, stamps, row)])
@@ -52,7 +52,7 @@ class StampedSides(LevelSides):
         """The same, and empty."""
         return type(self)(*self._empty(), self.index, uncross=self.uncross)
 
-    def adopt(self, other: Self) -> None:
+    def adopt(self, other: Any) -> None:
         """Become what others are, stamps included."""
         super().adopt(other)
         self.base, self.stamps = other.base, other.stamps

@@ -362,7 +362,7 @@ class TrackerEntry(ABC, Generic[S, D]):
         """The book as it is, as a snapshot."""
 
     @abstractmethod
-    def _checksum_of(self, snapshot: S) -> int | None:
+    def _checksum_of(self, snapshot: S, /) -> int | None:
         """The checksum that came with a snapshot."""
 
     @abstractmethod
@@ -693,7 +693,7 @@ class OrderBookTrackerEntry(TrackerEntry[BookSnapshot, BookDelta]):
     def _settle(self, delta: BookDelta) -> None:
         self._finish((delta,), delta.checksum, delta.received)
 
-    def _checksum_of(self, snapshot: BookSnapshot) -> int | None:
+    def _checksum_of(self, snapshot: BookSnapshot, /) -> int | None:
         return snapshot.checksum
 
     def _excerpt(self, message: BookSnapshot | BookDelta) -> str:

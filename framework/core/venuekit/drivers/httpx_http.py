@@ -47,6 +47,8 @@ class _Progress:
                 # httpcore leaves the socket open when a TLS handshake is cancelled, and asyncio holds on to it for ever.
                 with anyio.CancelScope(shield=True):
                     await self.stream.aclose()
+            case _:
+                pass
 
 
 class HttpxTransport:

@@ -24,7 +24,7 @@ async def helpers() -> AsyncIterator[TaskGroup]:
             yield group
             group.cancel_scope.cancel()
     except BaseExceptionGroup as errors:
-        if len(errors.exceptions) > 1:
+        alone, *others = errors.exceptions
+        if others:
             raise
-        alone = errors.exceptions[0]
         raise alone from alone.__cause__  # `from` keeps its own cause: the group around it says nothing
