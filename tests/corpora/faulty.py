@@ -36,12 +36,22 @@ from tests.corpora.replays import Prepared
 
 from venuekit import Exchange, OrderBook, connect, open_exchange
 from venuekit.books import BookDrift, BookMessage, BookState, StateChange
-from venuekit.connection import LinkCounters
 from venuekit.drivers.http import HttpTransport
+from venuekit.link import LinkCounters
 from venuekit.pacing import PacerRegistry
 from venuekit.sharding import topic_rule
 from venuekit.tapes import Header, Record, Tape, TapePlayer, open_tape
-from venuekit_spec import (MILLISECOND, BookSnapshot, Channel, HttpRequest, HttpResponse, Ids, Instant, SyncRule, Topic)
+from venuekit_spec import (
+    MILLISECOND,
+    BookSnapshot,
+    Channel,
+    HttpRequest,
+    HttpResponse,
+    Ids,
+    Instant,
+    SyncRule,
+    Topic,
+)
 
 STEPS: Final = (200 * MILLISECOND, 20 * MILLISECOND)
 """How far time moves at once when the records are over: while the core waits for itself, and while it waits for the venue."""
@@ -82,7 +92,8 @@ class Corpus:
     ) -> Stretch:
         """The records from `start` to before `stop`, only the books of these symbols.
 
-        Where frames are numbered per connection, those of the other books come along. A stretch that starts later than the recording begins with a fresh dial, which the stage answers.
+        Where frames are numbered per connection, those of the other books come along. A stretch that starts later than the
+        recording begins with a fresh dial, which the stage answers.
         """
         chosen = tuple(symbols or self.symbols)
         readings = self.reference.readings
@@ -99,7 +110,6 @@ class Corpus:
             elif stop is None or index < stop:
                 kept.append((index, record))
         return Stretch(self, start, chosen, tuple(kept))
-
 
     def brief(self, frames: int, *, middle: bool = False) -> Stretch:
         """A short stretch, from the beginning or the middle: so many frames of the two busiest books."""
@@ -152,7 +162,9 @@ def load(feed: Feed, path: Path) -> Corpus:
         entries = tuple(
             (index, record)
             for index, record in tape
-            if not (record.channel == "ws" and header.connections and record.connection not in header.connections)
+            if not (
+                record.channel == "ws" and header.connections and record.connection not in header.connections
+            )
             and not any(mark in (record.payload or b"")[:128] for mark in feed.noise)
         )
     recorded = ((index, record) for index, record in open_tape(path) if index is not None)
@@ -208,10 +220,11 @@ class Delivery:
 
 
 def disturbed(stretch: Stretch, faults: Sequence[Fault]) -> list[Delivery]:
-    """The records of a stretch as they arrive. A fault at a record that another one took away does nothing."""
+    """The records of a stretch as they arrive. What is to befall a record that another fault took away does not."""
     plan = [Delivery(index, record) for index, record in stretch.entries]
     for fault in faults:
-        places = (place for place, each in enumerate(plan) if each.at == fault.at and each.record is not None)
+        anyway = fault.kind in {Kind.FAILING, Kind.CUT}
+        places = (place for place, each in enumerate(plan) if each.at == fault.at and (each.record or anyway))
         place = next(places, None)
         if place is not None:
             _disturb(plan, place, fault, stretch)
@@ -222,7 +235,6 @@ def _disturb(plan: list[Delivery], place: int, fault: Fault, stretch: Stretch) -
     hit = plan[place]
     gone = Delivery(hit.at, None, taints=True, cut=hit.cut, failures=hit.failures)
     late = Delivery(hit.at, hit.record, taints=True, whole=hit.whole)
-    assert hit.record is not None
     match fault.kind:
         case Kind.DROPPED:
             plan[place] = gone
@@ -236,9 +248,7 @@ def _disturb(plan: list[Delivery], place: int, fault: Fault, stretch: Stretch) -
                 plan[place] = gone
                 plan.insert(after[0] + 1, late)
         case Kind.TRUNCATED:
-            payload = hit.record.payload or b""
-            part = payload[: max(1, len(payload) * fault.by // 100)]
-            plan[place] = evolve(hit, record=replace(hit.record, payload=part), taints=True, whole=False)
+            plan[place] = evolve(hit, record=_part(hit.record, fault.by), taints=True, whole=False)
         case Kind.DELAYED:
             plan[place] = gone
             plan.insert(place + 1 + fault.by, late)
@@ -246,6 +256,11 @@ def _disturb(plan: list[Delivery], place: int, fault: Fault, stretch: Stretch) -
             plan[place] = evolve(hit, failures=hit.failures + fault.by)
         case Kind.CUT:
             plan[place] = evolve(hit, cut=True)
+
+
+def _part(record: Record | None, percent: int) -> Record | None:
+    payload = b"" if record is None else record.payload or b""
+    return record and replace(record, payload=payload[: max(1, len(payload) * percent // 100)])
 
 
 # --- what is seen of a book
@@ -312,7 +327,9 @@ class Watched:
         if self.proof is Proof.IDS:
             moment = self.timeline.by_id(book.last)
             if book.last is None or book.last < self.reached:
-                self.wrong.append(f"after {record}: it stands at {book.last}, and {self.reached} was delivered")
+                self.wrong.append(
+                    f"after {record}: it stands at {book.last}, and {self.reached} was delivered"
+                )
         else:
             moment = self.timeline.by_record(record)
             if self.tainted and self.proof is Proof.CHECKSUM:
@@ -443,7 +460,9 @@ class Stage:
         self._failures: Counter[str] = Counter()
         self._cut: deque[Record] = deque()
         self._closed: set[str] = set()
-        self._opens = {record.connection: record for _, record in stretch.entries if record.direction == "open"}
+        self._opens = {
+            record.connection: record for _, record in stretch.entries if record.direction == "open"
+        }
         self._coming = Counter(filter(None, (self._response(each.record) for each in self._plan)))
         """How many recorded snapshots of a book are still to come, and how many requests wait for one."""
         self._waiting: Counter[str] = Counter()
@@ -536,8 +555,9 @@ class Stage:
             self._judge(None, None)
 
     def _listen(self) -> None:
-        """Note what was asked since."""
-        due = len(self._past) + self._latency
+        """Note what was asked since. Until every book has been LIVE once, the venue is quick."""
+        started = all(watched.joined for watched in self.books.values())
+        due = len(self._past) + self._latency * started
         while self.http.urls:
             url = self.http.urls.popleft()
             symbol = self._feed.requested(url)
@@ -548,7 +568,9 @@ class Stage:
             elif self._coming[symbol]:
                 self._waiting[symbol] += 1
             else:
-                self._answers.append(_Answer(due, url=url, symbol=symbol, book=self._stand(symbol, self._lag)))
+                self._answers.append(
+                    _Answer(due, url=url, symbol=symbol, book=self._stand(symbol, self._lag))
+                )
         while self.player.sent:
             sent = self.player.sent.popleft()
             frame = sent.frame.encode() if isinstance(sent.frame, str) else sent.frame

@@ -87,7 +87,7 @@ def _texts(levels: Sequence[Level]) -> list[list[str]]:
 # --- Kraken, version 2
 
 
-V1_ASSETS: Final = {theirs: ours for ours, theirs in V2_ASSETS.items()}
+V1_ASSETS: Final[dict[str, str]] = {theirs: ours for ours, theirs in V2_ASSETS.items()}
 
 
 def kraken_answer(frame: bytes, stand: Stand, refuse: Refuse) -> list[bytes] | None:
@@ -95,10 +95,7 @@ def kraken_answer(frame: bytes, stand: Stand, refuse: Refuse) -> list[bytes] | N
     asked = json.loads(frame)
     if asked["method"] == "ping":
         return [json.dumps({"method": "pong", "req_id": asked["req_id"]}).encode()]
-    symbols = [
-        "/".join(V1_ASSETS.get(asset, asset) for asset in name.split("/"))
-        for name in asked["params"]["symbol"]
-    ]
+    symbols = [_v1_symbol(name) for name in asked["params"]["symbol"]]
     books = [stand(symbol) for symbol in symbols]
     if None in books:
         return None
@@ -119,6 +116,10 @@ def kraken_answer(frame: bytes, stand: Stand, refuse: Refuse) -> list[bytes] | N
         if subscribing:
             told.append(_kraken_snapshot(symbol, book))
     return told
+
+
+def _v1_symbol(name: str) -> str:
+    return "/".join(V1_ASSETS.get(asset, asset) for asset in name.split("/"))
 
 
 def _kraken_snapshot(symbol: str, book: Standing) -> bytes:

@@ -25,8 +25,11 @@ from venuekit.tapes import Record
 TOP: Final = 25
 """How many levels a side are remembered for each moment."""
 
-COPIES: Final = 250
+COPIES: Final = 100
 """Every so many moments a copy of the whole book is kept."""
+
+REMEMBERED: Final = 64
+"""How many whole books that were asked for are remembered: trials ask for some of them again and again."""
 
 Level: TypeAlias = tuple[Decimal, Decimal]
 Levels: TypeAlias = Sequence[Level]
@@ -129,6 +132,7 @@ class Timeline:
         self._records: list[int] = []
         self._by_id: dict[int, int] = {}
         self._waiting: list[tuple[int, Reading]] = []
+        self._standings: dict[int, Standing] = {}
 
     def add(self, record: int, reading: Reading, *, live: bool) -> None:
         """The next record of this book."""
@@ -158,6 +162,9 @@ class Timeline:
         place = bisect_right(self._records, record)
         if not place:
             return None
+        remembered = self._standings.get(place)
+        if remembered is not None:
+            return remembered
         kept = (place - 1) // COPIES
         bids, asks = (side.copy() for side in self._copies[kept])
         for reading in self._readings[kept * COPIES + 1 : place]:
@@ -166,7 +173,11 @@ class Timeline:
             bids.put(reading.bids, self._depth)
             asks.put(reading.asks, self._depth)
         moment = self.moments[place - 1]
-        return Standing(self.symbol, bids.best(), asks.best(), moment.last, moment.checksum)
+        standing = Standing(self.symbol, bids.best(), asks.best(), moment.last, moment.checksum)
+        if len(self._standings) >= REMEMBERED:
+            self._standings.clear()
+        self._standings[place] = standing
+        return standing
 
     def _follow(self, record: int, reading: Reading, *, live: bool) -> None:
         at = self.moments[-1].last

@@ -42,7 +42,7 @@ BTC_USD = Instrument(
 )
 
 SLOWEST = 5.0
-"""Seconds within which the load ends even on a machine that is busy with other things; a quiet one takes 0.2."""
+"""Seconds of the processor, far more than a slow machine needs: 0.2 is usual."""
 
 
 def told(recording: Path) -> dict[str, Any]:
@@ -86,22 +86,21 @@ def test_a_whole_book_of_orders(recording: Path, capsys: pytest.CaptureFixture[s
     (expected,) = oracle(recording)["checkpoints"]
     assert book.last == expected["seq"]
     assert (len(book.bids()), len(book.asks())) == (expected["n_bid_levels"], expected["n_ask_levels"])
-    assert sum(row[2] for side in Side for row in book.rows(side)) == expected["n_orders"]
+    counts = [book.order_count(Side.BUY, level.price) for level in book.bids()]
+    counts += [book.order_count(Side.SELL, level.price) for level in book.asks()]
+    assert sum(counts) == len(snapshot.orders) == expected["n_orders"]
     for shown, side in ((book.bids(25), "bids"), (book.asks(25), "asks")):
         assert levels_text(shown) == ";".join(f"{price}:{size}" for price, size in expected[side])
     assert queues_text(book, Side.BUY, 5) == expected["l3_bids"]
     assert queues_text(book, Side.SELL, 5) == expected["l3_asks"]
-    assert sum(len(book.orders(Side.BUY, level.price)) for level in book.bids()) == len(
-        told(recording)["bids"]
-    )
     with capsys.disabled():
         sys.stdout.write(f"\n{expected['n_orders']:,} orders loaded in {seconds:.3f} s\n")
     assert seconds < SLOWEST
 
 
 def timed(work: Callable[[], None]) -> float:
-    """Seconds that it takes; what was made before it is no part of it."""
+    """Seconds of the processor that it takes; what was made before it is no part of it."""
     gc.collect()
-    begin = time.perf_counter()
+    begin = time.process_time()
     work()
-    return time.perf_counter() - begin
+    return time.process_time() - begin

@@ -27,6 +27,7 @@ from venuekit_spec import (
 
 pytestmark = pytest.mark.anyio
 
+
 @pytest.mark.parametrize("recording", recordings("BINANCE_SPOT_*"))
 async def test_binance_spot(recording: Path, tmp_path: Path) -> None:
     """REST snapshots joined to id ranges: every update, every checkpoint and every count is the oracle's."""

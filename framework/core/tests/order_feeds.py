@@ -39,6 +39,8 @@ class Model:
         found = self.find(told.order_id)
         size = Decimal(told.size or 0)
         if told.action is OPEN:
+            if found and size and found[1:] == [told.side, Decimal(told.price), size]:
+                return
             if found:
                 self.orders.remove(found)
             if size:

@@ -45,8 +45,7 @@ async def test_conflated_consumer_is_woken_by_each_change_it_has_time_for() -> N
     seen: list[int | None] = []
 
     async def follow() -> None:
-        async for book in tracked.book.changes():
-            seen.append(book.last if book.live else None)
+        seen.extend([book.last if book.live else None async for book in tracked.book.changes()])
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(follow)
@@ -170,9 +169,9 @@ async def test_waiting_for_a_book_that_will_never_be_live() -> None:
         await anyio.wait_all_tasks_blocked()
         tracked.close("delisted", START)
 
-    with pytest.raises(BookNotLive, match="the book of P1-USD is closed: delisted"):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(refuse)
-            with pytest.raises(BookNotLive, match="delisted"):
-                await tracked.book.wait_live()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(refuse)
+        with pytest.raises(BookNotLive, match="the book of P1-USD is closed: delisted"):
+            await tracked.book.wait_live()
+    with pytest.raises(BookNotLive, match="delisted"):
         await tracked.book.wait_live()

@@ -27,6 +27,7 @@ from venuekit import (
     TopicRefused,
     open_exchange,
 )
+from venuekit.drivers.websocket import MockWebSocket
 from venuekit_spec import (
     Ids,
     LocalError,
@@ -138,10 +139,9 @@ async def test_unknown_pair() -> None:
 async def test_what_there_is_not(options: dict[str, Any], told: str) -> None:
     """A channel, environment or variant that there is not is a mistake of the caller, told with what there is."""
     venue = ToyVenue(PAIRS)
+    given: dict[str, Any] = {"pairs": ["P1-USD"], **options}
     with pytest.raises(LocalError, match=told):
-        async with open_exchange(
-            toy(), **{"pairs": ["P1-USD"]} | options, clock=venue.clock, transports=venue.transports
-        ):
+        async with open_exchange(toy(), clock=venue.clock, transports=venue.transports, **given):
             raise AssertionError("it must not open")
 
 
@@ -168,34 +168,35 @@ async def test_errors_of_the_body_come_out_as_they_are() -> None:
 async def test_closing_leaves_nothing() -> None:
     """After the ``async with`` no task runs, no socket is open, and every stream and book has ended."""
     venue = ToyVenue(PAIRS)
+    held: list[Exchange] = []
+    ended: list[Any] = []
+
+    async def follow(stream: Any) -> None:
+        async for _ in stream:
+            pass
+        ended.append(stream)
+
     async with anyio.create_task_group() as tasks:
         async with served(venue, toy(topics=1), channels=["book", "trades"]) as exchange:
-            ended = []
-
-            async def follow(stream: Any) -> None:
-                async for _ in stream:
-                    pass
-                ended.append(stream)
-
+            held.append(exchange)
             book = exchange.books["P1-USD"]
-            streams = [book.changes(), book.every_change(), exchange.trades("P1-USD"), exchange.events()]
-            for stream in streams:
+            for stream in (book.changes(), book.every_change(), exchange.trades("P1-USD"), exchange.events()):
                 tasks.start_soon(follow, stream)
             venue.failing.update(PAIRS)
             venue.move("P2-USD", lose=True)
             venue.move("P2-USD")
             await venue.until(lambda: not exchange.books["P2-USD"].live)
         await venue.settle()
-        assert len(ended) == len(streams)
+        assert len(ended) == 4
     assert len(venue.websockets.sockets) == 6
     assert all(socket.closed for socket in venue.websockets.sockets)
     assert venue.http.closed
     assert venue.clock.next_deadline() is None, "somebody still sleeps"
-    for each in exchange.books.values():
+    for each in held[0].books.values():
         assert (each.state, each.reason) == (BookState.CLOSED, "the exchange was closed")
-    with pytest.raises(BookNotLive):
-        _ = book.best_bid
-    assert [event async for event in exchange.events()] == []
+        with pytest.raises(BookNotLive):
+            _ = each.best_bid
+    assert [event async for event in held[0].events()] == []
 
 
 async def test_closing_while_dialling() -> None:
@@ -240,12 +241,13 @@ async def test_one_failing_snapshot_delays_nobody() -> None:
 
 
 async def test_snapshot_is_asked_for_with_backoff() -> None:
-    """A snapshot that fails for an hour is not asked for without pause, and not given up."""
+    """A snapshot that fails for long is not asked for without pause, and not given up."""
     venue = ToyVenue(["P1-USD"])
     venue.failing.add("P1-USD")
     async with venue.opened() as exchange:
-        await venue.clock.advance(3600)
-        assert 30 < venue.asked["P1-USD"] < 400
+        await venue.settle()
+        await venue.clock.advance(1200)
+        assert 15 < venue.asked["P1-USD"] < 150
         venue.failing.clear()
         await venue.until(lambda: all_live(exchange), limit=61)
 
@@ -518,31 +520,119 @@ async def test_silent_connection_is_redialled(sign: str) -> None:
         await venue.until(lambda: all_live(exchange))
 
 
-async def test_lifetime_is_a_planned_redial() -> None:
-    """Before the venue ends a socket by age it is replaced, without the pause that failures cost."""
-    venue = ToyVenue(["P1-USD"])
-    async with served(venue, toy(dial=evolve(SOCKET, lifetime=3600.0))) as exchange:
+FEEDS = {
+    "rest": RANGES,
+    "global ids": evolve(RANGES, global_ids=True),
+    "in band": IN_BAND,
+    "every message": SyncRule(SnapshotSource.IN_BAND),
+}
+
+
+@pytest.mark.parametrize("feed", FEEDS)
+async def test_lifetime_is_handed_over(feed: str) -> None:
+    """Before the venue ends a socket by age another one has taken over, and no book was ever out of LIVE, or wrong."""
+    rule = FEEDS[feed]
+    venue = ToyVenue(PAIRS, in_band=rule.snapshot is SnapshotSource.IN_BAND)
+    async with served(venue, toy(rule, dial=evolve(SOCKET, lifetime=600.0))) as exchange:
         events = exchange.events()
-        await venue.clock.advance(3400)
+        await venue.clock.advance(550)
         assert links(events) == []
-        await venue.until(lambda: len(venue.websockets.sockets) == 2, limit=200)
-        assert seconds_between(START, venue.clock.now()) < 3600
-        lost, *_ = told(events, LinkChange)
-        assert lost.reason == "its lifetime is nearly over"
-        opened = next(event for event in told(events, LinkChange) if event.state is LinkState.OPEN)
-        assert opened.at == lost.at
-        await venue.until(lambda: all_live(exchange))
+        while not exchange.link_counters()["toy.1"].handovers:
+            for pair in PAIRS:
+                venue.move(pair)
+            await venue.settle()
+            assert venue.wrong(exchange) == []
+            await venue.clock.advance(0.2)
+        await venue.settle()
+        assert seconds_between(START, venue.clock.now()) < 600
+        assert {event.state for event in told(events, StateChange)} == {BookState.LIVE}
+        assert links(events) == [
+            (LinkState.DIALLING, ""),
+            (LinkState.OPEN, ""),
+            (LinkState.LOST, "another socket took over"),
+        ]
+        assert [socket.closed for socket in venue.websockets.sockets] == [True, False]
+        for pair in PAIRS:
+            venue.move(pair)
+        await venue.settle()
         assert venue.wrong(exchange) == []
+        assert {counters.gaps for counters in exchange.counters().values()} == {0}
 
 
 async def test_venue_asks_for_a_redial() -> None:
-    """A shutdown notice of the venue replaces the socket at once when it is planned."""
+    """A shutdown notice that is planned hands over; one that is not ends the socket at once."""
     venue = ToyVenue(["P1-USD"])
     async with served(venue) as exchange:
+        events = exchange.events()
         venue.push({"redial": "maintenance", "planned": True})
+        await venue.until(lambda: exchange.link_counters()["toy.1"].handovers == 1)
+        assert {event.state for event in told(events, StateChange)} == {BookState.LIVE}
+        venue.push({"redial": "going down"})
         await venue.settle()
-        assert len(venue.websockets.sockets) == 2
-        assert all_live(exchange)
+        assert (LinkState.LOST, "going down") in links(events)
+        await venue.until(lambda: all_live(exchange))
+
+
+async def test_planned_redials_without_end_are_not_dialled_without_pause() -> None:
+    """A venue that announces the end of each socket right away is dialled with growing pauses."""
+    venue = ToyVenue(["P1-USD"])
+    script = venue.websockets.on_open
+    assert script is not None
+
+    def announce(socket: MockWebSocket) -> None:
+        script(socket)
+        venue.push({"redial": "maintenance", "planned": True}, socket)
+
+    venue.websockets.on_open = announce
+    async with venue.opened():
+        await venue.settle()
+        await venue.clock.advance(600)
+        assert 5 < len(venue.websockets.dials) < 60
+
+
+async def test_socket_that_ends_before_its_successor_is_open() -> None:
+    """When the old socket ends while the next is being dialled, all begins anew, and that dial leaves no socket behind."""
+    venue = ToyVenue(PAIRS)
+    async with served(venue) as exchange:
+        venue.websockets.gate = gate = anyio.Event()
+        venue.push({"redial": "maintenance", "planned": True})
+        await venue.clock.advance(2)
+        venue.socket.cut("too late")
+        await venue.settle()
+        assert {book.state for book in exchange.books.values()} == {BookState.STALE}
+        await venue.clock.advance(2)
+        gate.set()
+        await venue.until(lambda: all_live(exchange))
+        assert venue.wrong(exchange) == []
+        await venue.settle()
+        assert [socket.closed for socket in venue.websockets.sockets].count(False) == 1
+
+
+async def test_successor_that_cannot_be_opened_is_tried_again() -> None:
+    """A refused dial costs no book its word while the old socket lives."""
+    venue = ToyVenue(PAIRS)
+    async with served(venue) as exchange:
+        events = exchange.events()
+        venue.websockets.refusals.extend(NetworkError("refused", sent=False) for _ in range(3))
+        venue.push({"redial": "maintenance", "planned": True})
+        await venue.until(lambda: exchange.link_counters()["toy.1"].handovers == 1)
+        assert {event.state for event in told(events, StateChange)} == {BookState.LIVE}
+        assert len(venue.websockets.dials) == 5
+
+
+async def test_topic_that_the_next_socket_is_refused() -> None:
+    """A subscription refused for good on the next socket closes its book when that takes over; the others go on."""
+    venue = ToyVenue(PAIRS)
+    async with served(venue) as exchange:
+        venue.silent.add("book:P2-USD")
+        venue.push({"redial": "maintenance", "planned": True})
+        await venue.until(lambda: len(venue.websockets.sockets) == 2)
+        venue.push({"lost": "book:P2-USD", "reason": "delisted"})
+        await venue.until(lambda: exchange.link_counters()["toy.1"].handovers == 1)
+        await venue.clock.advance(60)
+        assert venue.wrong(exchange) == ["P2-USD"]
+        assert exchange.books["P2-USD"].state is BookState.CLOSED
+        assert exchange.books["P2-USD"].reason == "delisted"
 
 
 # --- topics
@@ -704,11 +794,12 @@ async def test_a_day_of_trouble() -> None:
         trouble: list[Callable[[], object]] = [
             lambda: venue.move("P1-USD", lose=True),
             lambda: venue.push("?"),
-            lambda: venue.socket.cut(),
+            lambda: venue.socket.cut("reset"),
             lambda: venue.failing.update(PAIRS),
             lambda: venue.push({"lost": "book:P2-USD", "reason": "overload", "final": False}),
-            lambda: venue.failing.clear(),
+            venue.failing.clear,
             lambda: venue.push(NUMBERED % ('"1"', '"NaN"')),
+            lambda: venue.push({"redial": "maintenance", "planned": True}),
         ]
         for hour in range(24):
             trouble[hour % len(trouble)]()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal, localcontext
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -143,7 +144,7 @@ def test_exact_keys_do_not_depend_on_the_users_decimal_context(side: Side) -> No
         assert exact_price(ladder.key("1234567.81")) == Decimal("1234567.81")
 
 
-BAD_PRICES = [
+BAD_PRICES: list[Any] = [
     "NaN",
     "sNaN",
     "Infinity",
@@ -160,8 +161,8 @@ BAD_PRICES = [
     [],
     {},
 ]
-BAD_DOUBLES = [float("nan"), float("inf"), -float("inf"), 0.0, -0.0, -1.0, None, "1", [], 1j]
-BAD_SIZES = ["NaN", "-1", "-0.001", "Infinity", "-Infinity", "", "abc", None, [], {}]
+BAD_DOUBLES: list[Any] = [float("nan"), float("inf"), -float("inf"), 0.0, -0.0, -1.0, None, "1", [], 1j]
+BAD_SIZES: list[Any] = ["NaN", "-1", "-0.001", "Infinity", "-Infinity", "", "abc", None, [], {}]
 
 
 @pytest.mark.parametrize("exact", [False, True])

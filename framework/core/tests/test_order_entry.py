@@ -80,6 +80,7 @@ from venuekit_spec import (
     TopicLive,
     TopicRule,
     Unsupported,
+    VenueUnavailable,
     hookimpl,
     http,
 )
@@ -261,6 +262,7 @@ def test_a_waiting_frame_that_makes_no_sense() -> None:
     """A malformed event among those that waited takes the rest of its frame along; the next snapshot starts after it."""
     tracked = entry()
     tracked.delta(event(MATCH, "c", size="x", last=11, more=True))
+    tracked.delta(event(MATCH, "c", size="1", last=11, more=True))
     tracked.delta(event(MATCH, "d", size="1", last=11))
     tracked.delta(event(DONE, "a", last=12))
     with pytest.raises(MalformedMessage):
@@ -500,6 +502,28 @@ def test_an_audit_by_window() -> None:
     assert tracked.book.state is BookState.GAP
 
 
+# Another socket
+
+
+def test_a_book_goes_on_from_its_shadow() -> None:
+    """A book built beside the first, from a copy of it, takes over with its queues; marks and counts are the first one's."""
+    rule = evolve(NEXT, global_ids=True)
+    first, shadow = live(rule), entry(rule)
+    first.order_book.mark_own(["b"])
+    first.delta(event(DONE, "nobody", last=11))
+    shadow.delta(event(MATCH, "a", size="0.5", last=12))
+    shadow.copy(first, START)
+    assert first.as_good(shadow)
+    first.take_over(shadow, START)
+    assert first.book.live
+    assert first.book.last == 12
+    assert first.order_book.queue_ahead("b") == Decimal("0.5")
+    assert first.order_book.rows(BUY, 1) == [("100", "2.5", 2, "2")]
+    first.delta(event(MATCH, "b", size="1", last=13))
+    assert first.order_book.own_size(BUY, "100") == 1
+    assert first.order_counters == OrderCounters(unknown=1)
+
+
 # Reading
 
 
@@ -607,9 +631,9 @@ def test_a_venue_may_leave_it_to_the_standard_tracker() -> None:
     assert isinstance(tracked.order_book.sides.tracker, ActiveOrders)
 
 
-@pytest.mark.parametrize("rule", [WINDOW, OVER_ORDERS, evolve(OVER_ORDERS, depth=None)])
+@pytest.mark.parametrize("rule", [WINDOW, evolve(OVER_ORDERS, depth=None), evolve(NEXT, global_ids=True)])
 def test_a_tracker_must_tell_its_queues_where_they_are_wanted(rule: SyncRule) -> None:
-    """A depth or a checksum over orders needs queues: a tracker without them is refused at the start."""
+    """A depth, a checksum over orders and a copy need queues: a tracker without them is refused at the start."""
     with pytest.raises(LocalError, match="orders:P1-USD of toy"):
         entry(rule, tracker=Halves)
 
@@ -648,6 +672,8 @@ class OrderSource(ToySource):
         if topic.channel is Channel.BOOK:
             return (yield from super().snapshot(topic, instrument))
         response = yield from http(HttpRequest("GET", f"toy://rest/book/{instrument.id}"))
+        if response.status != 200:
+            raise VenueUnavailable(f"HTTP {response.status}", venue="toy")
         told = msgspec.json.decode(response.body)
         return OrderBookSnapshot(
             instrument=instrument.id,
@@ -732,7 +758,7 @@ async def test_orders_alone() -> None:
         assert not book.live
         for _ in range(3):
             venue.move("P2-USD")
-        await book.wait_live()
+        await venue.until(lambda: book.live)
         assert exchange.counters()["P2-USD"].repairs == 1
         assert exchange.books["P1-USD"].live
 
@@ -742,6 +768,7 @@ async def test_a_malformed_event_costs_one_book() -> None:
     venue = ToyVenue(["P1-USD", "P2-USD"])
     async with venue.opened(orders_of(), channels=["book", "orders"]) as exchange:
         await exchange.wait_live()
+        venue.failing.add("P1-USD")
         venue.push({"events": [event(MATCH, "buy100", size="-1", last=2)]})
         await venue.settle()
         assert [pair for pair, book in exchange.order_books.items() if not book.live] == ["P1-USD"]
@@ -785,7 +812,7 @@ async def test_a_variant_of_orders() -> None:
         "pairs": venue.pairs,
         "variant": "deep",
         "clock": venue.clock,
-        "transports": NetworkTransports(venue.http, venue.websockets),  # type: ignore[arg-type]
+        "transports": NetworkTransports(venue.http, venue.websockets),
         "pacers": PacerRegistry(),
     }
     async with open_exchange(orders_of(), channels=["orders"], **options) as exchange:

@@ -70,6 +70,7 @@ TABLE = {
         [("b", "2.50"), ("a", "3")],
         {"replaced": 1},
     ),
+    "open known, as it is": (event(OPEN, "a", side=BUY, price="100.0", size="1.0"), NONE, AS_IT_WAS, {}),
     "open known elsewhere": (
         event(OPEN, "a", side=BUY, price="99", size="3"),
         [row("100", "2.50", 1), row("99", "7", 2)],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,11 @@ from venuekit_spec import (
     Channel,
     Description,
     Environment,
+    Instrument,
+    InstrumentKind,
     LocalError,
+    PriceRule,
+    SizeRule,
     SnapshotSource,
     SocketLimits,
     SyncRule,
@@ -47,6 +52,12 @@ def description(limit: int, rules: tuple[TopicRule, ...] = RULES, **endpoints: S
     )
 
 
+def instrument(id_: str, endpoint: str) -> Instrument:
+    """A market at one of the venue's addresses."""
+    rules = PriceRule(Decimal("0.01")), SizeRule(Decimal("0.01"))
+    return Instrument(id_, InstrumentKind.SPOT, id_, "USD", {}, *rules, endpoint=endpoint)
+
+
 TOPICS = st.lists(
     st.builds(
         lambda kind, number: Topic(kind[0], f"P{number}", kind[1]),
@@ -61,7 +72,7 @@ TOPICS = st.lists(
 def test_every_rule_holds_on_every_socket(topics: list[Topic], limit: int) -> None:
     """Every topic is on one socket, of its endpoint, with no more beside it than fit, and none that it excludes."""
     venue = description(limit, other=SocketLimits(topics=2))
-    shards = shard(topics, venue)
+    shards = shard(topics, venue, {})
     assert Counter(topic for part in shards for topic in part) == Counter(set(topics))
     for part in shards:
         rules = {topic: topic_rule(topic, venue) for topic in part}
@@ -75,16 +86,28 @@ def test_every_rule_holds_on_every_socket(topics: list[Topic], limit: int) -> No
 def test_sockets_are_filled() -> None:
     """Topics without further rules need as few sockets as the limit allows."""
     topics = [Topic(Channel.TRADES, f"P{number}") for number in range(201)]
-    assert [len(part) for part in shard(topics, description(100))] == [100, 100, 1]
-    assert shard([], description(100)) == []
+    assert [len(part) for part in shard(topics, description(100), {})] == [100, 100, 1]
+    assert shard([], description(100), {}) == []
 
 
 def test_excluding_feeds_of_one_instrument_live_apart() -> None:
     """Two books of one pair that exclude each other get two sockets, shared by other pairs."""
     topics = [Topic(Channel.BOOK, pair, variant) for pair in ("A", "B") for variant in ("", "fast")]
-    assert [sorted(map(str, part)) for part in shard(topics, description(100))] == [
+    assert [sorted(map(str, part)) for part in shard(topics, description(100), {})] == [
         ["book:A", "book:B"],
         ["book:A:fast", "book:B:fast"],
+    ]
+
+
+def test_markets_at_several_addresses_live_apart() -> None:
+    """Topics of instruments that the venue keeps at another address share no socket with those of its other markets."""
+    markets = {"A": "spot", "B": "linear", "C": "spot", "D": ""}
+    listed = {id_: instrument(id_, endpoint) for id_, endpoint in markets.items()}
+    topics = [Topic(Channel.TRADES, id_) for id_ in markets]
+    assert [sorted(map(str, part)) for part in shard(topics, description(100), listed)] == [
+        ["trades:A", "trades:C"],
+        ["trades:B"],
+        ["trades:D"],
     ]
 
 
@@ -96,4 +119,4 @@ def test_unknown_channel(topic: Topic, told: str) -> None:
     """A channel or variant that the venue does not have is a mistake of the caller, told with what there is."""
     expected = f"toy has no channel {told}; it has book, book:fast, trades, top"
     with pytest.raises(LocalError, match=expected):
-        shard([topic], description(10))
+        shard([topic], description(10), {})

@@ -173,3 +173,13 @@ def test_newer_snapshot_that_is_older_than_what_waits_is_taken_again() -> None:
     tracked.snapshot(snapshot(20, bids=[("1", "7")]))
     assert tracked.book.live
     assert tracked.book.rows(tracked.book.bid_side.side) == [("1", "7")]
+
+
+def test_a_book_without_order_stands_at_the_highest_id() -> None:
+    """Where messages come in whatever order, one that is late is applied and does not move the book back."""
+    follower = Follower(SyncRule(SnapshotSource.IN_BAND, Ids.ARRIVAL))
+    follower.start(10)
+    for last, at in ((14, 14), (12, 14), (15, 15), (None, 16)):
+        assert follower.judge(carrying(None, last)) is APPLY
+        follower.advance(carrying(None, last))
+        assert follower.at == at

@@ -419,13 +419,13 @@ def test_malformed_row_costs_the_book_its_word(row: Any, when: str) -> None:
     """A row that is no level raises one typed error, the book is not LIVE, and a good snapshot repairs it."""
     needs: list[Need] = []
     tracked = live(needs=needs)
-    if when == "live":
-        act = lambda: tracked.delta(delta(11, bids=[row]))  # noqa: E731
-    else:
+    if when != "live":
         tracked.delta(delta(13, bids=[row] if when == "waiting" else []))
-        act = lambda: tracked.snapshot(snapshot(12, asks=[] if when == "waiting" else [row]))  # noqa: E731
-    with pytest.raises(MalformedMessage) as caught:
-        act()
+    with pytest.raises(MalformedMessage) as caught:  # noqa: PT012  # one statement, of two kinds
+        if when == "live":
+            tracked.delta(delta(11, bids=[row]))
+        else:
+            tracked.snapshot(snapshot(12, asks=[row] if when == "snapshot" else []))
     error = caught.value
     assert (error.venue, error.instrument, error.topic) == ("toy", "P1-USD", "book:P1-USD")
     assert str(row[0]) in error.excerpt

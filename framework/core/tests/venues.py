@@ -26,6 +26,7 @@ from msgspec import Struct
 
 from venuekit import Exchange, LoadedConnector, NetworkTransports, VirtualClock, connect, open_exchange
 from venuekit.books import Need, OrderBookTrackerEntry
+from venuekit.books.tracker import AnyEntry
 from venuekit.drivers.http import MockHttpTransport
 from venuekit.drivers.websocket import MockWebSocket, MockWebSocketTransport
 from venuekit.pacing import PacerRegistry
@@ -117,7 +118,7 @@ def entry(
 ) -> OrderBookTrackerEntry:
     """A tracked book that nobody drives; what it needs is noted in `needs`."""
 
-    def note(_entry: OrderBookTrackerEntry, need: Need) -> None:
+    def note(_entry: AnyEntry, need: Need) -> None:
         if needs is not None:
             needs.append(need)
 
@@ -365,6 +366,17 @@ def toy(rule: SyncRule = RANGES, *, dial: Dial = SOCKET, topics: int = 1000) -> 
 # --- the venue
 
 
+class GatedTransport(MockWebSocketTransport):
+    """A transport whose dials take until `gate` is set, where there is one."""
+
+    gate: anyio.Event | None = None
+
+    async def open(self, dial: Dial) -> MockWebSocket:
+        if self.gate is not None:
+            await self.gate.wait()
+        return await super().open(dial)
+
+
 class ToyVenue:
     """The venue's side, played by a test. Each pair has one bid and one ask, and an update id that starts at 1.
 
@@ -375,7 +387,7 @@ class ToyVenue:
     def __init__(self, pairs: Iterable[str], *, in_band: bool = False) -> None:
         self.clock = VirtualClock(START)
         self.http = MockHttpTransport(self._answer, clock=self.clock)
-        self.websockets = MockWebSocketTransport(self.clock, on_open=self._script)
+        self.websockets = GatedTransport(self.clock, on_open=self._script)
         self.failing: set[str] = set()
         self.silent: set[str] = set()
         self.asked: defaultdict[str, int] = defaultdict(int)
@@ -386,7 +398,7 @@ class ToyVenue:
         self._held: anyio.Event | None = None
         self._in_band = in_band
         self._ids = dict.fromkeys(pairs, 1)
-        self._subscribed: dict[str, MockWebSocket] = {}
+        self._subscribed: defaultdict[str, list[MockWebSocket]] = defaultdict(list)
 
     @property
     def pairs(self) -> tuple[str, ...]:
@@ -403,9 +415,8 @@ class ToyVenue:
     def move(self, pair: str, *, lose: bool = False) -> int:
         """The best bid of a pair has another size, its update id; tells subscribers of it unless that is to be lost."""
         self._ids[pair] = last = self._ids[pair] + 1
-        socket = self._subscribed.get(f"book:{pair}")
-        if socket is not None and not lose:
-            said = {"delta": pair, "first": last, "last": last, "bids": [("100", str(last))]}
+        said = {"delta": pair, "first": last, "last": last, "bids": [("100", str(last))]}
+        for socket in () if lose else self._subscribed[f"book:{pair}"]:
             self.push(said, socket)
         return last
 
@@ -477,10 +488,12 @@ class ToyVenue:
             said = msgspec.json.decode(frame)
             self.told.append(said)
             for name in said["topics"]:
+                sockets = self._subscribed[name]
+                if socket in sockets:
+                    sockets.remove(socket)
                 if said["op"] == "unsubscribe" or name in self.silent:
-                    self._subscribed.pop(name, None)
                     continue
-                self._subscribed[name] = socket
+                sockets.append(socket)
                 self.push({"live": name}, socket)
                 pair = name.partition(":")[2]
                 if self._in_band and name.startswith("book:"):

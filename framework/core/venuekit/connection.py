@@ -112,6 +112,8 @@ class Connection:
             self._hand_over(self._next)
         elif link is self._current:
             self._drop_shadows()
+            if self._next is not None:
+                self._next.end("the socket that it was to follow ended first")
             self._current, self._next = None, None
             for entry in self.entries:
                 if entry.book.state is not BookState.CLOSED:
@@ -122,7 +124,7 @@ class Connection:
     def _retire(self, link: Link, _reason: str) -> None:
         """A link says that it will end soon."""
         if link is self._current and self._next is None:
-            self._succeed(link.pause)
+            self._succeed(max(self._backoff.failed(self._venue.clock.now()), link.pause))
 
     def _succeed(self, wait: Seconds) -> None:
         """Open the next link beside the current one, each book with a shadow."""
@@ -163,6 +165,8 @@ class Connection:
         self.counters.handovers += 1
         if old is not None:
             old.end("another socket took over")
+        if link.retiring:  # it said so before it was its turn
+            self._retire(link, "")
 
     def _drop_shadows(self) -> None:
         for shadow in self._shadows.values():

@@ -113,6 +113,8 @@ class Link:
         self.counters = counters
         self.pause: Seconds = 0.0
         """How long not to dial again, by the venue's wish."""
+        self.retiring = False
+        """Whether its end is foreseen."""
         self.confirmed: set[Topic] = set()
         """The topics that the venue confirmed, or has sent something of."""
         self._venue = venue
@@ -173,6 +175,10 @@ class Link:
         self.counters.dials += 1
         dial = await venue.flows.run(venue.source.dial(self._topics.wanted))
         socket = await venue.websockets.open(dial)
+        unwanted = self._reason
+        if unwanted:
+            await socket.aclose()
+            return unwanted
         session = venue.source.session(dial, venue.instruments)
         self._socket, self._session, self._codec = socket, session, dial.codec
         self._life = now()
@@ -193,10 +199,15 @@ class Link:
         return self._reason or "the socket was closed"
 
     def end(self, reason: str) -> None:
-        """Close the socket; `serve` returns."""
-        if self._ending is not None and not self._reason:
+        """Close the socket, as soon as it is open where it is not yet; `serve` returns."""
+        if not self._reason:
             self._reason = reason
-            self._ending.cancel()
+            if self._ending is not None:
+                self._ending.cancel()
+
+    def _ends_soon(self, reason: str) -> None:
+        self.retiring = True
+        self._retire(self, reason)
 
     async def _housekeeping(self, dial: Dial) -> None:
         clock = self._venue.clock
@@ -208,7 +219,7 @@ class Link:
                 self.end(f"no sign of life for {dial.silence:g} s")
             elif until is not None and now >= until:
                 until = None
-                self._retire(self, "its lifetime is nearly over")
+                self._ends_soon("its lifetime is nearly over")
             for entry in self.entries.values():
                 if entry.silent(now):
                     self.end(f"{entry.topic} was silent")
@@ -389,7 +400,7 @@ class Link:
     def _on_redial(self, command: Redial) -> None:
         self.pause = command.after
         if command.planned:
-            self._retire(self, command.reason)
+            self._ends_soon(command.reason)
         else:
             self.end(command.reason)
 

@@ -139,11 +139,12 @@ def _installed(entry: metadata.EntryPoint) -> InstalledConnector:
 
 
 def _how_to_install(venue: str, known: list[str]) -> str:
-    near = get_close_matches(venue, known, n=1)
-    if near:
-        return f"no connector {venue!r} is installed; did you mean {near[0]!r}?"
     have = f" (installed: {', '.join(sorted(known))})" if known else ""
-    return f"no connector {venue!r} is installed{have}; try: pip install venuekit-{venue.replace('_', '-')}"
+    near = get_close_matches(venue, known, n=1, cutoff=0.75)
+    hint = f"did you mean {near[0]!r}? Otherwise" if near else "try"
+    return (
+        f"no connector {venue!r} is installed{have}; {hint}: pip install venuekit-{venue.replace('_', '-')}"
+    )
 
 
 def _check_requirement(entry: metadata.EntryPoint) -> None:

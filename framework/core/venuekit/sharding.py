@@ -1,7 +1,8 @@
 """Sharding: which topics share a socket. Pure.
 
-Topics of different endpoints, by their rules or by their instruments, live on different sockets. On one socket there are at most as many topics as the venue allows,
-in all and per channel, and never two of one instrument whose rules exclude each other (`TopicRule.group`).
+Topics of different endpoints, by their rules or by their instruments, live on different sockets. On one socket there are at
+most as many topics as the venue allows, in all and per channel, and never two of one instrument whose rules exclude each
+other (`TopicRule.group`).
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ way to the edge of what the last snapshot showed.
 from __future__ import annotations
 
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from venuekit.backoff import Backoff
 from venuekit.books.tracker import AnyEntry
@@ -27,7 +28,7 @@ class Snapshots:
     def __init__(self, venue: Venue) -> None:
         self._venue = venue
         self._repairing: set[AnyEntry] = set()
-        self._backoffs: dict[AnyEntry, Backoff] = {}
+        self._backoffs: WeakKeyDictionary[AnyEntry, Backoff] = WeakKeyDictionary()  # shadows come and go
 
     def wanted(self, entry: AnyEntry) -> None:
         """This entry needs a snapshot, now and until it is LIVE."""

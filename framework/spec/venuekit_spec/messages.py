@@ -4,10 +4,10 @@ These are the hot path. They are frozen `msgspec` structures without garbage-col
 just as the decoder made them and are never part of a cycle.
 
 A *row* is one price level: ``(price, size, ...)``. The size is decimal text as it came from the wire, in plain notation (no
-exponent, no sign), absolute; zero removes the level. The price is decimal text too, or, where `Instrument.float_keys` holds, the double of that text, which a
-typed decoder makes for nothing and which gives the text back exactly. So both stay exact at any length, and nothing is
-made per level until a user reads it. What follows the second element is the venue's (number of orders, an id of the row)
-and is used only where the `SyncRule` says so.
+exponent, no sign), absolute; zero removes the level. The price is decimal text too, or, where `Instrument.float_keys` holds,
+the double of that text, which a typed decoder makes for nothing and which gives the text back exactly. So both stay exact at
+any length, and nothing is made per level until a user reads it. What follows the second element is the venue's (number of
+orders, an id of the row) and is used only where the `SyncRule` says so.
 
 `time` is the venue's instant or 0 where the venue tells none; `received` is the instant at which the driver had the frame.
 """
@@ -131,7 +131,7 @@ class OrderAction(StrEnum):
     """What an order event does to the book. The effects are a table in the core's active-order tracker.
 
     ========  =========================================================================================
-    OPEN      the order rests with `size`, at the tail of its price; known already: it is replaced
+    OPEN      the order rests with `size`, at the tail of its price; known otherwise: it is replaced
     CHANGE    the order now has `size`, and `price` where given; a new price or a larger size loses the place
     MATCH     `size` of the order was executed; at zero it is gone
     DONE      the order is gone (filled, cancelled, or out of the window); price and size may be absent

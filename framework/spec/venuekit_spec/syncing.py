@@ -55,7 +55,10 @@ class Ids(StrEnum):
     RISING = "rising"
     """Rising ids or times: stale if ``last <= L``. A loss cannot be seen."""
     ARRIVAL = "arrival"
-    """No ids: the order of arrival, an id is assigned on arrival. A loss cannot be seen by this part of the rule."""
+    """No ids: the order of arrival, an id is assigned on arrival. A loss cannot be seen by this part of the rule.
+
+    Ids that are told all the same (dYdX's offsets) may come in any order: the book stands at the highest.
+    """
 
 
 class Join(StrEnum):

@@ -23,7 +23,6 @@ from tests.corpora.sessions.common import (
     small_description,
     small_instrument,
 )
-from tests.corpora.sessions.wire_text import plain
 
 from venuekit_spec import (
     NOTHING,
@@ -97,7 +96,10 @@ class BitfinexSession(SmallSession):
         topic = self._topics.get(channel)
         if topic is None:
             return [said]
-        return [said, Heard(topic) if payload == "hb" else self._book(topic, channel, payload, int(number), now)]
+        return [
+            said,
+            Heard(topic) if payload == "hb" else self._book(topic, channel, payload, int(number), now),
+        ]
 
     def _event(self, told: dict[str, str]) -> Outputs:
         topic = Topic(Channel.BOOK, self.ids.get(told.get("symbol", ""), ""))
@@ -114,7 +116,7 @@ class BitfinexSession(SmallSession):
         asks: list[Row] = []
         for price, count, amount in payload if first else [payload]:
             rows = asks if amount.startswith("-") else bids
-            rows.append((plain(price), "0" if count == "0" else plain(amount.removeprefix("-"))))
+            rows.append((price, "0" if count == "0" else amount.removeprefix("-")))
         make = BookSnapshot if first else BookDelta
         return make(instrument=topic.instrument, bids=bids, asks=asks, last=number, received=now)
 
@@ -141,7 +143,7 @@ def currencies(pair: str) -> tuple[str, str]:
 CONNECTOR: Final = SmallConnector(
     small_description(
         VENUE,
-        SyncRule(SnapshotSource.IN_BAND, per_connection=True),
+        SyncRule(SnapshotSource.IN_BAND, per_connection=True, depth=LEVELS),
         rest="https://api-pub.bitfinex.com",
         stream="wss://api-pub.bitfinex.com/ws/2",
     ),

@@ -18,7 +18,7 @@ from tests.corpora.sessions.common import (
     small_description,
     small_instrument,
 )
-from tests.corpora.sessions.wire_text import interleaved_crc
+from tests.corpora.sessions.okx import interleaved_crc
 
 from venuekit_spec import (
     MILLISECOND,
@@ -54,7 +54,7 @@ CONTRACT_LISTS: Final = tuple(
 )
 
 
-class Argument(Struct):
+class Argument(Struct, frozen=True):
     """What a frame is about."""
 
     instType: str = ""  # noqa: N815 - the venue's names, here and below

@@ -93,14 +93,12 @@ class BitstampDataSource(SmallDataSource):
     def instruments(self) -> Flow[Sequence[Instrument]]:
         """GET /trading-pairs-info/. A pair tells its currencies in its name alone, which is made to be shown: "BTC/USD"."""
         response = yield from self.get("/api/v2/trading-pairs-info/")
-        return [
-            small_instrument(
-                *pair["name"].split("/"),
-                pair["url_symbol"],
-                tick=Decimal(1).scaleb(-pair["counter_decimals"]),
-            )
-            for pair in msgspec.json.decode(response.body)
-        ]
+        found: list[Instrument] = []
+        for pair in msgspec.json.decode(response.body):
+            base, quote = pair["name"].split("/")
+            tick = Decimal(1).scaleb(-pair["counter_decimals"])
+            found.append(small_instrument(base, quote, pair["url_symbol"], tick=tick))
+        return found
 
     def snapshot(self, topic: Topic, instrument: Instrument) -> Flow[BookSnapshot | OrderBookSnapshot]:
         """GET /order_book/SYMBOL/: the whole book."""

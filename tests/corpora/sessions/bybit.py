@@ -69,7 +69,7 @@ class BybitSession(SmallSession):
             return NOTHING
         data = told["data"]
         whole = told["type"] == "snapshot" or data["u"] == 1
-        common = {
+        common: dict[str, Any] = {
             "instrument": self.ids[data["s"]],
             "bids": data["b"],
             "asks": data["a"],
@@ -116,7 +116,7 @@ class BybitDataSource(SmallDataSource):
 
 def _instrument(category: str, told: Mapping[str, Any]) -> Instrument:
     base, quote, native = told["baseCoin"], told["quoteCoin"], {category: told["symbol"]}
-    options = {"tick": told["priceFilter"]["tickSize"], "endpoint": category}
+    options: dict[str, Any] = {"tick": told["priceFilter"]["tickSize"], "endpoint": category}
     if category == "spot":
         return small_instrument(base, quote, native, **options)
     if told["contractType"] == "LinearPerpetual":
@@ -126,8 +126,6 @@ def _instrument(category: str, told: Mapping[str, Any]) -> Instrument:
 
 
 CONNECTOR: Final = SmallConnector(
-    small_description(
-        "bybit", RULE, rest="https://api.bybit.com", stream="wss://stream.bybit.com/v5/public"
-    ),
+    small_description("bybit", RULE, rest="https://api.bybit.com", stream="wss://stream.bybit.com/v5/public"),
     BybitDataSource,
 )

@@ -40,13 +40,13 @@ from venuekit_spec import (
     Output,
     Outputs,
     Row,
+    Side,
     SnapshotSource,
     SyncRule,
     Topic,
     TopicLive,
     TopicRule,
     Trade,
-    Side,
 )
 
 VENUE: Final = "dydx"
@@ -56,9 +56,7 @@ CHANNELS: Final = {Channel.BOOK: "v3_orderbook", Channel.TRADES: "v3_trades"}
 OFFSET: Final = 2
 """Where in a row its offset stands."""
 
-RULE: Final = SyncRule(
-    SnapshotSource.IN_BAND, per_connection=True, row_ids=OFFSET, crossed=Crossed.UNCROSS
-)
+RULE: Final = SyncRule(SnapshotSource.IN_BAND, per_connection=True, row_ids=OFFSET, crossed=Crossed.UNCROSS)
 
 CROSSED: Final = "crossed"
 """The variant that shows crossing levels, for as long as they are told."""
@@ -140,9 +138,7 @@ class DydxSession(SmallSession):
             return [BookSnapshot(instrument=topic.instrument, bids=bids, asks=asks, received=now)]
         offset = book["offset"]
         bids, asks = (rows(book[side], offset) for side in ("bids", "asks"))
-        return [
-            BookDelta(instrument=topic.instrument, bids=bids, asks=asks, last=int(offset), received=now)
-        ]
+        return [BookDelta(instrument=topic.instrument, bids=bids, asks=asks, last=int(offset), received=now)]
 
     def _trades(self, topic: Topic, told: Any, now: Instant) -> Outputs:
         """Of changes only: they have no ids, so those of the answer to a subscription could not be told from known ones."""
@@ -164,7 +160,8 @@ class DydxSession(SmallSession):
         """The wanted topic that a frame is about."""
         id_ = self.ids.get(name)
         return next(
-            (each for each in self.wanted if each.instrument == id_ and CHANNELS[each.channel] == channel), None
+            (each for each in self.wanted if each.instrument == id_ and CHANNELS[each.channel] == channel),
+            None,
         )
 
     def _name(self, topic: Topic) -> dict[str, str]:

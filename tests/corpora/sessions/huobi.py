@@ -18,7 +18,6 @@ from tests.corpora.sessions.common import (
     small_description,
     small_instrument,
 )
-from tests.corpora.sessions.wire_text import plain
 
 from venuekit_spec import (
     MILLISECOND,
@@ -31,7 +30,6 @@ from venuekit_spec import (
     Instrument,
     MalformedMessage,
     Outputs,
-    Row,
     SnapshotSource,
     SyncRule,
     Topic,
@@ -102,8 +100,8 @@ class HuobiSession(SmallSession):
         return [
             BookSnapshot(
                 instrument=topic.instrument,
-                bids=rows(book["bids"]),
-                asks=rows(book["asks"]),
+                bids=book["bids"],
+                asks=book["asks"],
                 last=int(book["version"]),
                 depth=LEVELS,
                 time=int(book["ts"]) * MILLISECOND,
@@ -113,11 +111,6 @@ class HuobiSession(SmallSession):
 
     def _channel(self, topic: Topic) -> str:
         return f"market.{self.names[topic.instrument]}.depth.step0"
-
-
-def rows(levels: Sequence[Sequence[str]]) -> list[Row]:
-    """Prices and sizes, small ones without their exponent."""
-    return [(plain(price), plain(size)) for price, size in levels]
 
 
 class HuobiDataSource(SmallDataSource):

@@ -8,7 +8,7 @@ https://github.com/independentreserve/websockets/blob/master/orderbook.md
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from typing import Any, Final
 
@@ -76,13 +76,13 @@ class IndependentReserveSession(SmallSession):
         """An event of an order, or the list of channels that are subscribed to."""
         action, data = ACTIONS.get(told["Event"]), told.get("Data")
         if told["Event"] == "Subscriptions":
-            return [TopicLive(topic) for topic in self.wanted if self._channels([topic])[0] in data]
+            return [TopicLive(topic) for topic in self.wanted if self._channel(topic) in data]
         if action is None:
             return NOTHING
         return [
             self._event(topic.instrument, action, told, now)
             for topic in self.wanted
-            if self._channels([topic])[0] == told["Channel"]
+            if self._channel(topic) == told["Channel"]
         ]
 
     def _event(self, instrument: str, action: OrderAction, told: Any, now: Instant) -> OrderEvent:
@@ -102,9 +102,11 @@ class IndependentReserveSession(SmallSession):
             received=now,
         )
 
-    def _channels(self, topics: Sequence[Topic] | frozenset[Topic]) -> list[str]:
-        primaries = {self.instruments[topic.instrument].facts["primary"] for topic in topics}
-        return [f"{PREFIX}{primary}" for primary in sorted(primaries)]
+    def _channels(self, topics: Iterable[Topic]) -> list[str]:
+        return sorted({self._channel(topic) for topic in topics})
+
+    def _channel(self, topic: Topic) -> str:
+        return PREFIX + self.instruments[topic.instrument].facts["primary"]
 
 
 class IndependentReserveDataSource(SmallDataSource):

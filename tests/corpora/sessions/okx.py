@@ -9,7 +9,9 @@ Source: https://www.okx.com/docs-v5/en/#order-book-trading-market-data-ws-order-
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any, Final
+from zlib import crc32
 
 from attrs import evolve
 from msgspec import Raw, Struct
@@ -22,7 +24,6 @@ from tests.corpora.sessions.common import (
     small_description,
     small_instrument,
 )
-from tests.corpora.sessions.wire_text import interleaved_crc
 
 from venuekit_spec import (
     MILLISECOND,
@@ -38,6 +39,7 @@ from venuekit_spec import (
     InstrumentKind,
     Output,
     Outputs,
+    Rows,
     SnapshotSource,
     SyncRule,
     Topic,
@@ -47,19 +49,35 @@ from venuekit_spec import (
 
 VENUE: Final = "okx"
 
+LEVELS: Final = 400
+"""Levels a side."""
+
 CHECKED: Final = "checked"
 """The variant of the books of 2022."""
 
 LISTS: Final = ("SPOT", "SWAP", "FUTURES", "OPTION&uly=BTC-USD", "OPTION&uly=ETH-USD")
 """The parts of the instrument list, as a query names them."""
 
+
+def interleaved_crc(bids: Rows, asks: Rows, _instrument: Instrument) -> int:
+    """OKX's checksum: the signed CRC32 of ``bid:size:ask:size:...``, best first, a shorter side left out at the end.
+
+    >>> interleaved_crc([("3366.1", "7"), ("3366", "6")], [("3366.8", "9"), ("3368", "8")], ...)
+    -1881014294
+    """
+    pairs = zip_longest(bids, asks)
+    text = ":".join(f"{row[0]}:{row[1]}" for pair in pairs for row in pair if row is not None)
+    value = crc32(text.encode())
+    return value - (1 << 32) if value >= 1 << 31 else value
+
+
 CHECKSUM: Final = Checksum(interleaved_crc, levels=25, absent=frozenset({0}))
 
-LINKED_RULE: Final = SyncRule(SnapshotSource.IN_BAND, Ids.LINK, checksum=CHECKSUM)
+LINKED_RULE: Final = SyncRule(SnapshotSource.IN_BAND, Ids.LINK, checksum=CHECKSUM, depth=LEVELS)
 CHECKED_RULE: Final = evolve(LINKED_RULE, ids=Ids.ARRIVAL)
 
 
-class Argument(Struct):
+class Argument(Struct, frozen=True):
     """What a frame is about."""
 
     channel: str = ""

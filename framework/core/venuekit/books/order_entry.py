@@ -36,7 +36,7 @@ class OrderByOrderEntry(TrackerEntry[OrderBookSnapshot, OrderEvent]):
     """One order-by-order book and everything that keeps it right.
 
     `tracker` makes the venue's own `ActiveOrderTracker`; the standard one is used where it makes none. Raises `LocalError`
-    for a tracker that does not tell its queues where the rule wants them (a depth, a checksum over orders).
+    for a tracker that does not tell its queues where the rule wants them (a depth, a checksum over orders, global ids).
     """
 
     snapshot_type = OrderBookSnapshot
@@ -57,7 +57,8 @@ class OrderByOrderEntry(TrackerEntry[OrderBookSnapshot, OrderEvent]):
 
         self.order_book = OrderByOrderBook(instrument, rule.proofs, whole=rule.depth is not None, make=make)
         self._orders = self.order_book.sides
-        wants_queues = rule.depth is not None or (rule.checksum is not None and rule.checksum.orders)
+        over_orders = rule.checksum is not None and rule.checksum.orders
+        wants_queues = rule.depth is not None or over_orders or rule.global_ids
         if wants_queues and self._orders.queues is None:
             raise LocalError(f"{topic} of {venue} wants an order tracker that tells its queues")
         self._step: list[OrderEvent] = []
@@ -91,8 +92,7 @@ class OrderByOrderEntry(TrackerEntry[OrderBookSnapshot, OrderEvent]):
 
     def _snapshot_of_book(self, now: Instant) -> OrderBookSnapshot:
         queues = self._orders.queues
-        if queues is None:
-            raise LocalError(f"the order tracker of {self.topic} does not tell its queues")
+        assert queues is not None
         orders = [
             order
             for side in Side

@@ -5,8 +5,10 @@ Every event has one defined effect, whether the order is known or not. `s` is th
 ========  ======================  =======================  ==========================================================
 action    detail                  unknown order            known order
 ========  ======================  =======================  ==========================================================
-OPEN      s > 0                   rests, at the tail of    is replaced: leaves its place, rests at the tail of the
-                                  its price                price told
+OPEN      s > 0                   rests, at the tail of    is *replaced*: leaves its place, rests at the tail of
+                                  its price                the price told
+OPEN      s = r, same price       (as above)               none: it was told again, as when events that a snapshot
+          and side                                         has already are replayed on top of it
 OPEN      s = 0                   none, *empty*            is gone, *replaced*
 CHANGE    s < r, same price       none, *unknown*          has s, keeps its place
 CHANGE    s = r, same price       none, *unknown*          none
@@ -71,8 +73,8 @@ _NO_ROWS: Final[tuple[OrderBookRow, ...]] = ()
 class OrderCounters:
     """How often an event of orders met what it should not, or need not.
 
-    `unknown`: for an order that is not in the book. `replaced`: an open of one that is. `overmatched`: a match of more than
-    rested. `empty`: an open of size zero.
+    `unknown`: for an order that is not in the book. `replaced`: an open of one that is, otherwise than it is. `overmatched`: a
+    match of more than rested. `empty`: an open of size zero.
     """
 
     unknown: int = 0
@@ -197,6 +199,8 @@ class ActiveOrders:
             level = self._level(side, event.price)
             self._rest(level, order_id, event.size, size)
             return (self._row(level),)
+        if size and self._key(side, event.price) == before.key and size == Decimal(before.queue[order_id]):
+            return _NO_ROWS
         self.counters.replaced += 1
         if not size:
             return (self._leave(before, order_id),)
@@ -262,8 +266,7 @@ class ActiveOrders:
             order_id, text = order.order_id, order.size
             size = Decimal(text)
             if not _SMALLEST_SIZE <= size < _LARGEST_SIZE:
-                if _size(text):
-                    raise AssertionError("a size is refused, zero, or above zero")
+                _size(text)  # refuses what is no size: this one is zero
                 self.counters.empty += 1
                 continue
             if order_id in places:

@@ -34,14 +34,18 @@ APPLY, STALE, GAP = Verdict
 
 
 class Follower:
-    """Where one book stands in its sequence. `at` is the last id applied, None before there is one."""
+    """Where one book stands in its sequence. `at` is the last id applied, None before there is one.
 
-    __slots__ = ("_judge", "_live", "_start", "at", "base", "joined", "link", "within_step")
+    Where messages may come in whatever order (`Ids.ARRIVAL`), it is the highest.
+    """
+
+    __slots__ = ("_judge", "_live", "_start", "_unordered", "at", "base", "joined", "link", "within_step")
 
     def __init__(self, rule: SyncRule) -> None:
         self._live = _newer if rule.join is Join.NEWER else _LIVE[rule.ids]
         self._start = _JOINS.get(rule.join, self._live)
         self._judge = self._start
+        self._unordered = rule.ids is Ids.ARRIVAL
         self.at: int | None = None
         self.base: int | None = None
         """The id of the snapshot."""
@@ -69,6 +73,8 @@ class Follower:
         last = delta.last
         if last is None:
             last = (self.at or 0) + 1
+        elif self._unordered and self.at is not None:
+            last = max(last, self.at)
         self.at = last
         self.link = delta.previous
         self.joined = True

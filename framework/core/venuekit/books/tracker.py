@@ -289,7 +289,7 @@ class TrackerEntry(ABC, Generic[S, D]):
 
     def as_good(self, shadow: Self) -> bool:
         """Whether a book built beside this one may take its place: proven, and not behind where ids tell."""
-        if not self.book.live or self.book.state is BookState.CLOSED:
+        if not self.book.live or shadow.book.state is BookState.CLOSED:
             return True
         if not shadow.book.live:
             return False
@@ -299,6 +299,9 @@ class TrackerEntry(ABC, Generic[S, D]):
         """Become what a book built beside this one is; the feed goes on from there. The shadow is not to be used again."""
         book, other = self.book, shadow.book
         if book.state is BookState.CLOSED:
+            return
+        if other.state is BookState.CLOSED:  # the venue refused it there
+            self.close(other.reason, now)
             return
         self._sides.adopt(shadow._sides)
         self._follower, self._kept, self.heard = shadow._follower, shadow._kept, shadow.heard
@@ -685,7 +688,7 @@ class OrderBookTrackerEntry(TrackerEntry[BookSnapshot, BookDelta]):
             bids=bids,
             asks=asks,
             last=book.last,
-            depth=min(len(bids), len(asks)) if limited else None,
+            depth=max(1, min(len(bids), len(asks))) if limited else None,
             time=book.time,
             received=now,
         )
