@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 INSTALLED = ("venuekit_spec", "venuekit", "venuekit_binance")
 
+pytestmark = pytest.mark.xdist_group("packaging")  # one worker builds and installs, not each
 LOAD = """
 import sys
 from venuekit.loader import installed_connectors, load_connector

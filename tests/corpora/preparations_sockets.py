@@ -11,7 +11,7 @@ import json
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from tests.corpora.preparations import lines, write_sidecar
 from tests.corpora.recordings import oracle
@@ -35,6 +35,15 @@ def told(folder: Path, inserted: list[dict[str, Any]] | None = None) -> Path:
     return write_sidecar(folder / "sidecar.jsonl", {}, inserted or [])
 
 
+def missing_lists(recording: Path, folder: Path, urls: list[str], empty: str) -> Path:
+    """A sidecar with the parts of an instrument list that were not asked for when it was recorded: they are empty."""
+    records = [*lines(recording)]
+    have = {record["url"].rpartition("/")[2] for record in records if record["channel"] == "http"}
+    at = {"at": 0, "recv_ts": float(records[0]["recv_ts"]), "channel": "http", "dir": "in", "conn": "http"}
+    missing = [url for url in urls if url.rpartition("/")[2] not in have]
+    return told(folder, [{**at, "url": url, "payload": empty} for url in missing])
+
+
 def same(symbol: str) -> str:
     """Our id where it is the venue's symbol."""
     return symbol
@@ -56,7 +65,7 @@ def bitfinex_pair(symbol: str) -> str:
 
 
 def bitget(recording: Path, folder: Path) -> Prepared:
-    """BITGET_V1_*: complete as it was recorded. The ids stand in its instrument lists."""
+    """BITGET_V1_*: with its instrument lists, which tell the ids."""
     ids: dict[str, str] = {}
     for record in lines(recording):
         if record["channel"] == "http" and ("/products" in record["url"] or "/contracts" in record["url"]):
@@ -65,7 +74,9 @@ def bitget(recording: Path, folder: Path) -> Prepared:
                 base, quote = listed["baseCoin"], listed["quoteCoin"]
                 market = bitget_session.MARKETS[bitget_session.SPOT if spot else bitget_session.MIX]
                 ids[f"{market}:{base}{quote}"] = f"{base}-{quote}" + ("" if spot else "-PERP")
-    return prepared(recording, told(folder), ids.__getitem__)
+    urls = [f"https://api.bitget.com{path}" for path in bitget_session.CONTRACT_LISTS]
+    sidecar = missing_lists(recording, folder, urls, '{"code":"00000","data":[]}')
+    return prepared(recording, sidecar, ids.__getitem__)
 
 
 def dydx(recording: Path, folder: Path) -> Prepared:
@@ -82,8 +93,9 @@ def dydx_backwards(recording: Path, folder: Path, variant: str = "") -> Prepared
     records = [*lines(recording)]
     changes: dict[str, list[dict[str, Any]]] = {}
     for record in records:
-        if record["channel"] == "ws" and '"channel_data"' in (record["payload"] or ""):
-            changes.setdefault(json.loads(record["payload"])["id"], []).append(record)
+        payload = record["payload"] or ""
+        if '"type":"channel_data"' in payload and '"channel":"v3_orderbook"' in payload:
+            changes.setdefault(json.loads(payload)["id"], []).append(record)
     for told_once in changes.values():
         frames = [json.loads(record["payload"]) for record in told_once]
         for record, frame, other in zip(told_once, frames, reversed(frames), strict=True):
@@ -116,9 +128,8 @@ def okx_linked(recording: Path, folder: Path) -> Prepared:
     ids: dict[str, int] = {}
     with tape.open("w", encoding="utf-8") as file:
         for index, record in enumerate(lines(recording)):
-            payload = record["payload"] or ""
-            if record["channel"] == "ws" and '"channel":"books"' in payload and '"action"' in payload:
-                record["payload"] = _linked(json.loads(payload), ids, index)
+            if _tells_book(record):
+                record["payload"] = _linked(json.loads(record["payload"]), ids, index)
             file.write(f"{json.dumps(record, default=float)}\n")
     return prepared(recording, _okx_sidecar(recording, folder), okx_session.pair, tape=tape)
 
@@ -137,16 +148,15 @@ def _linked(frame: dict[str, Any], ids: dict[str, int], index: int) -> str:
     return json.dumps(frame, separators=(",", ":"))
 
 
-def _okx_sidecar(recording: Path, folder: Path) -> Path:
-    """Parts of the instrument list that were not asked for when it was recorded, empty."""
-    records = [*lines(recording)]
-    have = {record["url"].partition("instType=")[2] for record in records if record["channel"] == "http"}
-    url = "https://www.okx.com/api/v5/public/instruments?instType="
-    empty = {"at": 0, "channel": "http", "dir": "in", "conn": "http", "payload": '{"code":"0","data":[]}'}
-    missing = [part for part in okx_session.LISTS if part not in have]
-    return told(
-        folder, [{**empty, "recv_ts": float(records[0]["recv_ts"]), "url": url + part} for part in missing]
+def _tells_book(record: dict[str, Any]) -> bool:
+    return (
+        record["dir"] == "in" and '"channel":"books' in record["payload"] and '"action"' in record["payload"]
     )
+
+
+def _okx_sidecar(recording: Path, folder: Path) -> Path:
+    urls = [f"https://www.okx.com/api/v5/public/instruments?instType={part}" for part in okx_session.LISTS]
+    return missing_lists(recording, folder, urls, '{"code":"0","data":[]}')
 
 
 # Huobi
@@ -196,23 +206,20 @@ def _huobi_pairs(recording: Path) -> Callable[[str], str]:
 
 def without_record(tape: Path, folder: Path, index: int) -> Path:
     """A copy of a tape that lacks one record."""
+    data = tape.read_bytes()
+    records = (gzip.decompress(data) if tape.suffix == ".gz" else data).splitlines(keepends=True)
     lacking = folder / "lacking.jsonl"
-    with _opened(tape) as file, lacking.open("wb") as copy:
-        copy.writelines(line for number, line in enumerate(file) if number != index)
+    lacking.write_bytes(b"".join([*records[:index], *records[index + 1 :]]))
     return lacking
-
-
-def _opened(tape: Path) -> IO[bytes]:
-    return gzip.open(tape, "rb") if tape.suffix == ".gz" else tape.open("rb")
 
 
 def next_of(recording: Path, symbol: str, index: int) -> int:
     """The record of OKX that tells the next change of the same book."""
-    mark = f'{{"channel":"books","instId":"{symbol}"}},"action"'
+    mark = f'"instId":"{symbol}"}},"action"'
     return next(
         number
         for number, record in enumerate(lines(recording))
-        if number > index and mark in (record["payload"] or "")
+        if number > index and _tells_book(record) and mark in record["payload"]
     )
 
 

@@ -188,8 +188,9 @@ async def test_lost_record(
 @pytest.mark.parametrize("recording", recordings("OKX_*"))
 async def test_lost_link(recording: Path, tmp_path: Path) -> None:
     """A link shows each loss at the very next change of the book, also where no checksum ever did."""
+    dropped = faults(recording) or pytest.skip("nothing was left out of this recording")
     prepared = okx_linked(recording, tmp_path)
-    for fault in faults(recording):
+    for fault in dropped:
         noticed = await _noticed(okx_session.CONNECTOR, prepared, tmp_path, fault)
         assert noticed == next_of(recording, fault["symbol"], fault["drop"])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 import pytest
 from framework.core.tests.venues import START, delta, entry, instrument, live, snapshot
@@ -232,6 +232,18 @@ def test_crossed_is_strict_and_exact(bid: str, ask: str, crossed: bool) -> None:
     tracked.book.bid_side.apply([(bid, "1")])
     tracked.book.ask_side.apply([(ask, "1")])
     assert tracked.book.crossed is crossed
+
+
+def test_locked_book_with_exact_keys_on_one_side_is_not_crossed() -> None:
+    """That a level elsewhere made one side exact does not make equal best prices differ, in any decimal context."""
+    tracked = live(bids=[("0.3", "1")], asks=[("0.3", "1")])
+    tracked.delta(delta(11, bids=[("0.20000000000000001", "1")]))
+    assert tracked.book.live
+    assert tracked.book.spread == 0
+    with localcontext() as context:
+        context.prec = 3
+        tracked.delta(delta(12, bids=[("0.30001", "1")], asks=[("0.3", "0"), ("0.30002", "1")]))
+        assert tracked.book.live
 
 
 def test_proof_tells_what_a_book_rests_on() -> None:

@@ -461,7 +461,7 @@ async def test_other_sockets_do_not_notice() -> None:
     venue = ToyVenue(PAIRS)
     async with served(venue, toy(topics=1)) as exchange:
         events = exchange.events()
-        venue.websockets.sockets[1].cut()
+        venue.serving("book:P2-USD").cut()
         await venue.settle()
         await venue.until(lambda: all_live(exchange))
         assert {event.instrument for event in told(events, StateChange)} == {"P2-USD"}

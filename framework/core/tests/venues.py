@@ -408,6 +408,10 @@ class ToyVenue:
     def socket(self) -> MockWebSocket:
         return self.websockets.latest
 
+    def serving(self, topic: str) -> MockWebSocket:
+        """The socket that a topic was subscribed to on last."""
+        return self._subscribed[topic][-1]
+
     def push(self, text: str | bytes | dict[str, Any], socket: MockWebSocket | None = None) -> None:
         """A frame arrives."""
         (socket or self.socket).push(text if isinstance(text, str | bytes) else msgspec.json.encode(text))

@@ -49,6 +49,9 @@ from venuekit_spec import (
 
 VENUE: Final = "okx"
 
+CHANNELS: Final = frozenset({"books", "books-l2-tbt"})
+"""The same book, and for some users more often."""
+
 LEVELS: Final = 400
 """Levels a side."""
 
@@ -163,7 +166,7 @@ class OkxSession(SmallSession):
 
     def _topic(self, told: Argument) -> Topic | None:
         """The wanted topic that a frame is about."""
-        id_ = self.ids.get(told.instId, "") if told.channel == "books" else ""
+        id_ = self.ids.get(told.instId, "") if told.channel in CHANNELS else ""
         return next((topic for topic in self.wanted if topic.instrument == id_), None)
 
     def _request(self, verb: str, topics: Sequence[Topic]) -> Output:
