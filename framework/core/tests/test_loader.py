@@ -228,7 +228,9 @@ def test_distribution_without_metadata_breaks_nobody(install: Install) -> None:
     """A half-removed distribution that tells nothing but its entry point is listed, and the others with it."""
     install("bare", told=False)
     install("good")
-    assert {"bare", "good"} <= {item.venue for item in installed_connectors()}
+    found = {item.venue: item for item in installed_connectors()}
+    assert {"bare", "good"} <= set(found)
+    assert (found["bare"].distribution, found["bare"].version, found["bare"].summary) == ("", "", "")
     assert load_connector("good").description.venue == "good"
 
 

@@ -134,8 +134,9 @@ def _installed(entry: metadata.EntryPoint) -> InstalledConnector:
     if distribution is None:
         return InstalledConnector(entry.name, "", "", entry.value)
     told = distribution.metadata
-    [summary, *_] = told.get_all("Summary") or [""]
-    return InstalledConnector(entry.name, told["Name"], told["Version"], entry.value, summary)
+    # What a half-removed distribution no longer tells is empty: asking for it by index is about to become an error.
+    name, version, summary = ((told.get_all(key) or [""])[0] for key in ("Name", "Version", "Summary"))
+    return InstalledConnector(entry.name, name, version, entry.value, summary)
 
 
 def _how_to_install(venue: str, known: list[str]) -> str:
