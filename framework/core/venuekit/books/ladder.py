@@ -10,11 +10,10 @@ The hot path of the whole library, so its shape was measured, not guessed:
 * A double orders prices exactly up to 15 significant digits, which `Instrument.float_keys` proves before any row comes as
   a double. Rows that come as text are looked at again: a text longer than 15 characters might have more digits, and the
   first price that a double cannot hold turns the side over to exact (Decimal) keys, for good.
-* The same pass refuses what is no level: prices that are not above zero, NaN, infinities, and sizes that do not begin with
-  a digit (negative, NaN, infinite, empty). The rest of a size is looked at when somebody reads it, where rows come with
-  doubles; where they come as text, at once.
+* The same pass refuses what is no level: prices that are not above zero, NaN, infinities, and sizes that are not plain
+  decimals (negative, NaN, infinite, empty, anything else). Converting a size to see would cost more than all the rest.
 
-A `ValueError`, `TypeError`, `IndexError` or `ArithmeticError` out of `load` or `apply` means a malformed row; a message
+What `MALFORMED_ROW` names, out of `load` or `apply` means a malformed row; a message
 that raised may have been applied in part, and its book must be built anew.
 """
 
@@ -40,7 +39,7 @@ KEPT: Final = 128
 MOST: Final = 256
 """Of the best keys between `FEWEST` and `MOST` are sorted; beyond that, `KEPT` are."""
 
-MALFORMED_ROW: Final = (ValueError, TypeError, IndexError, ArithmeticError)
+MALFORMED_ROW: Final = (ValueError, TypeError, IndexError, AttributeError, ArithmeticError)
 """What a row that is no level raises."""
 
 
@@ -132,7 +131,7 @@ class Ladder:
                     del keys[place]
                     if place == 0 and edge != -inf:
                         edge = keys[0] if keys else inf
-            elif "0" <= size < ":":
+            elif size.replace(".", "", 1).isdecimal():
                 if key >= edge and key not in table:
                     insort(keys, key)
                 table[key] = row

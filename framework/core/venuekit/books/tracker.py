@@ -288,12 +288,16 @@ class TrackerEntry(ABC, Generic[S, D]):
         self.snapshot(live._snapshot_of_book(now))
 
     def as_good(self, shadow: Self) -> bool:
-        """Whether a book built beside this one may take its place: proven, and not behind where ids tell."""
+        """Whether a book built beside this one may take its place: proven, and where it is a copy, met by its own feed.
+
+        A copy that no delta has followed yet may lack what its socket, ahead of the other, told before it was subscribed to.
+        """
         if not self.book.live or shadow.book.state is BookState.CLOSED:
             return True
         if not shadow.book.live:
             return False
-        return not self.rule.global_ids or (shadow.book.last or 0) >= (self.book.last or 0)
+        met = shadow._follower.joined
+        return not self.rule.global_ids or (met and (shadow.book.last or 0) >= (self.book.last or 0))
 
     def take_over(self, shadow: Self, now: Instant) -> None:
         """Become what a book built beside this one is; the feed goes on from there. The shadow is not to be used again."""
