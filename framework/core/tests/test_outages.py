@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio
 import pytest
-from framework.core.tests.kinds import KINDS, PAIRS, Kind, KindVenue, kind_of
+from framework.core.tests.kinds import KINDS, PAIRS, REST, Kind, KindVenue, kind_of
 
 from venuekit import BookNotLive, BookState, Event, Exchange, LinkChange, LinkState, StateChange, Subscription
 from venuekit_spec import NetworkError, Seconds, seconds_between
@@ -200,10 +200,11 @@ async def test_old_socket_ends_before_the_next_is_open(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", KINDS)
-async def test_old_socket_ends_before_the_next_is_as_good(name: str) -> None:
-    """A next socket that is open and has told nothing yet takes over all the same, its books out of LIVE until it has."""
+async def test_old_socket_ends_before_the_next_is_subscribed(name: str) -> None:
+    """A next socket that is open and confirmed nothing yet takes over, its books STALE until it has."""
     venue = KindVenue(KINDS[name])
     async with watched(venue) as exchange:
+        events = exchange.events()
         venue.lag = 3.0
         venue.announce(planned=True)
         await venue.moving_until(lambda: len(venue.lines) == 2)
@@ -211,8 +212,36 @@ async def test_old_socket_ends_before_the_next_is_as_good(name: str) -> None:
         assert all_live(exchange)
         venue.lines[0].socket.cut("too late")
         await venue.settle()
-        assert {book.state for book in exchange.books.values()} == {STALE}
+        assert [change.state for change in states(events)] == [STALE, STALE]
         await venue.moving_until(lambda: all_live(exchange))
+        for pair in PAIRS:
+            path = [change.state for change in states(events) if change.instrument == pair]
+            assert path == [STALE, BUFFERING, LIVE]
         venue.lines[1].catch_up(venue.clock.now())
         await settled(venue, exchange)
         assert len(venue.websockets.dials) == 2
+
+
+@pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if kind.rule.snapshot is REST])
+async def test_old_socket_ends_while_the_next_waits_for_snapshots(name: str) -> None:
+    """Books of a next socket whose snapshots could not be had yet are in GAP when it takes over, and then LIVE."""
+    venue = KindVenue(KINDS[name])
+    async with watched(venue) as exchange:
+        events = exchange.events()
+        for line in venue.lines:
+            line.lag = 1.0  # so that a copy of these books does not meet the next socket's deltas
+        await venue.run(2)
+        venue.failing.update(PAIRS)
+        venue.announce(planned=True)
+        venue.lines[0].catch_up(venue.clock.now())
+        venue.lines[0].lag = 1.0
+        await venue.settle()
+        await venue.moving_until(lambda: len(venue.lines) == 2)
+        venue.lines[0].socket.cut("too late")
+        await venue.settle()
+        venue.failing.clear()
+        await venue.moving_until(lambda: all_live(exchange))
+        for pair in PAIRS:
+            path = [change.state for change in states(events) if change.instrument == pair]
+            assert path == [GAP, LIVE]
+        await settled(venue, exchange)

@@ -683,3 +683,16 @@ def test_rising_ids_never_go_back(stamps: list[int], at: int) -> None:
         tracked.delta(delta(stamp, bids=[("1", str(stamp))]))
     newest = max(stamps, default=0)
     assert sizes(tracked.book.rows(Side.BUY)) == [str(newest) if newest > at else "100"]
+
+
+def test_a_sequence_that_begins_anew_is_noticed() -> None:
+    """A venue that counts anew from one does not freeze a LIVE book: it leaves service, and an older id is joined."""
+    needs: list[Need] = []
+    tracked = live(needs=needs)
+    tracked.delta(delta(11))
+    for number in range(1, 200):
+        tracked.delta(delta(number % 10 + 1))
+    assert tracked.book.state is BookState.GAP
+    assert needs[-1] is Need.SNAPSHOT
+    tracked.snapshot(snapshot(10, [("1", "3")], [("2", "1")]))
+    assert tracked.book.live

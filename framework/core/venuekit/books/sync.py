@@ -142,6 +142,8 @@ def _spans_last(book: Follower, delta: Sequenced) -> Verdict:
         return GAP
     if last < at:
         return STALE
+    if delta.previous == at:
+        return APPLY  # the snapshot stands where the message before it ended
     return APPLY if (last if first is None else first) <= at else GAP
 
 

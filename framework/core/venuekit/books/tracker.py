@@ -55,6 +55,9 @@ from venuekit_spec import (
 KEPT_DELTAS: Final = 20_000
 """How many deltas wait for a snapshot at most; the oldest are dropped, which a snapshot then shows as too old."""
 
+STALE_RUN: Final = 100
+"""How many stale deltas in a row a joined book takes for repetitions; more of them are a sequence that began anew."""
+
 LIVE = BookState.LIVE
 
 _UNREADABLE: Final = (*MALFORMED_ROW, MalformedMessage)
@@ -143,6 +146,7 @@ class TrackerEntry(ABC, Generic[S, D]):
         self._kept: deque[D] = deque(maxlen=KEPT_DELTAS)
         self._audit: _Audit[S, D] | None = None
         self._crossed_since: Instant | None = None
+        self._stale_run = 0
         self._was_live = False
         self._reached: int | None = None
         """Where the book stood when it left LIVE: what a snapshot from before lacks was applied then, and not kept."""
@@ -175,6 +179,7 @@ class TrackerEntry(ABC, Generic[S, D]):
         return (
             self.book.live
             and self.rule.depth is None
+            and not self.audits_by_window  # such an audit compares; it cannot extend what is known
             and any(map(_half_way, (self.book.bid_side, self.book.ask_side), self._bests))
         )
 
@@ -247,6 +252,9 @@ class TrackerEntry(ABC, Generic[S, D]):
         verdict = self._follower.judge(delta)
         if verdict is STALE:
             self.counters.stale += 1
+            self._stale_run += 1
+            if self._stale_run > STALE_RUN and self._follower.joined:
+                self._began_anew(delta)
         elif verdict is GAP:
             self._keep(delta)
             if self._follower.joined:
@@ -328,6 +336,8 @@ class TrackerEntry(ABC, Generic[S, D]):
             self._move(BookEvent.JOINED, "", now)
             if before is LIVE:
                 self._tell(_state(book, LIVE, "the book goes on from another socket", now))
+        elif other.state is BookState.EMPTY:  # no snapshot helps before the venue has subscribed it
+            self.disconnected("another socket took over before it was subscribed to", now)
         else:
             self.started(now)
             self._leave("another socket took over before it was as good", now)
@@ -471,6 +481,11 @@ class TrackerEntry(ABC, Generic[S, D]):
         self.counters.too_old += 1
         self._leave(f"the snapshot at {self._follower.at} does not reach {delta.first or delta.last}", now)
 
+    def _began_anew(self, delta: D) -> None:
+        """Everything that comes is older than the book: the venue has begun to count anew, and the book stands still."""
+        self.lost(f"after {self._follower.at} comes nothing newer than {delta.last}", delta.received)
+        self._reached = None
+
     def _apply(self, delta: D) -> None:
         book, follower = self.book, self._follower
         try:
@@ -489,6 +504,7 @@ class TrackerEntry(ABC, Generic[S, D]):
         book.revision += 1
         book.evidence.sequence += 1
         self.counters.deltas += 1
+        self._stale_run = 0
 
     def _fault(self, checksum: int | None, now: Instant) -> str:
         """What contradicts the book after a message; empty when nothing does."""
