@@ -104,6 +104,8 @@ def main(arguments: list[str]) -> None:
     """Measure and print."""
     found = sorted(CORPORA.glob("BINANCE_SPOT_BTCUSDT_*.jsonl.gz"))
     path = Path(arguments[0]) if arguments else (found[0] if found else REPOSITORY / "demo" / "gap.jsonl.gz")
+    if not path.is_file():
+        sys.exit(f"{path} is no tape; the benchmark takes one tape of Binance spot, or none")
     frames = load(path)
     best: dict[str, float] = {}
     for _ in range(ROUNDS):

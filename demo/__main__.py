@@ -20,6 +20,7 @@ from rich.text import Text
 from demo.tape import TAPE
 from venuekit import BookState, OrderBook, StateChange
 from venuekit.cli.ladder import ladder, summary
+from venuekit.drivers.tasks import helpers
 from venuekit.replay import Replay, open_replay
 from venuekit_spec import seconds_between
 
@@ -66,7 +67,7 @@ class Story:
         )
         self.told.append(line)
         if not self._live:
-            self._console.print(line)
+            self._console.print(line, soft_wrap=True)
 
 
 def picture(books: list[OrderBook], story: Story) -> RenderableType:
@@ -81,7 +82,8 @@ async def main() -> None:
     live = console.is_terminal and sys.stdout.isatty()
     story = Story(console, live=live)
     console.print(
-        f"a recorded session ({TAPE.name}), with one message missing, through the code that runs live\n"
+        f"a recorded session ({TAPE.name}), with one message missing, through the code that runs live\n",
+        soft_wrap=True,
     )
     async with open_replay(TAPE) as replay:
 
@@ -92,7 +94,7 @@ async def main() -> None:
         def books() -> list[OrderBook]:
             return [replay.exchange.books[pair] for pair in replay.pairs] if replay.opened else []
 
-        async with anyio.create_task_group() as tasks:
+        async with helpers() as tasks:
             if live:
                 screen = Live(picture([], story), console=console, auto_refresh=False, transient=True)
 
@@ -104,14 +106,14 @@ async def main() -> None:
 
                 tasks.start_soon(draw)
             await replay.play(SPEED if live else None, on_record)
-            tasks.cancel_scope.cancel()
         if live:
             for line in story.told:
                 console.print(line)
         console.print(picture(books(), Story(console, live=True)))
-        console.print(summary(replay.exchange, replay.player.records))
+        console.print(summary(replay.exchange, replay.player.records), crop=False)
         console.print(
-            "next:  venuekit replay demo/gap.jsonl.gz  |  venuekit book kraken BTC-USD  |  docs/architecture.md"
+            "next:  venuekit replay demo/gap.jsonl.gz  |  venuekit book kraken BTC-USD  |  docs/architecture.md",
+            soft_wrap=True,
         )
 
 

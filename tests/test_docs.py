@@ -6,17 +6,47 @@ import ast
 import re
 from pathlib import Path
 
+import pytest
+
 import venuekit
 from venuekit.cli import COMMANDS
+from venuekit_spec import Channel
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 ARCHITECTURE = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
 
 
-def test_the_example_of_the_readme_uses_names_that_exist() -> None:
+PAGES = [REPOSITORY / "README.md", *sorted(REPOSITORY.glob("plugins/*/README.md"))]
+
+
+def example_of(page: Path) -> str:
+    """The one Python example of a page."""
+    [example] = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    return str(example)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
+def test_an_example_opens_what_there_is(page: Path) -> None:
+    """The venue of a README's example is installed, and has the channels and the variant that it asks for."""
+    calls = [node for node in ast.walk(ast.parse(example_of(page))) if isinstance(node, ast.Call)]
+    [opened] = [call for call in calls if ast.unparse(call.func) == "venuekit.open_exchange"]
+    asked = {each.arg: ast.literal_eval(each.value) for each in opened.keywords}
+    description = venuekit.load_connector(ast.literal_eval(opened.args[0])).description
+    for channel in asked.get("channels", ["book"]):
+        variant = asked.get("variant", "") if channel == "book" else ""
+        assert description.topic_rule(Channel(channel), variant) is not None
+    if page.parent != REPOSITORY:
+        assert page.parent.name == description.venue
+        places = {environment.name for environment in description.environments}
+        named = set(re.findall(r"`([\w-]+)`", page.read_text(encoding="utf-8")))
+        assert places <= named
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
+def test_the_example_of_a_readme_uses_names_that_exist(page: Path) -> None:
     """Each `venuekit.name` of its Python is exported, each attribute of a book or an exchange is one."""
-    [example] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    example = example_of(page)
     attributes = [node for node in ast.walk(ast.parse(example)) if isinstance(node, ast.Attribute)]
     by_name = {"venuekit": venuekit, "book": venuekit.OrderBook, "exchange": venuekit.Exchange}
     checked = 0
@@ -29,6 +59,12 @@ def test_the_example_of_the_readme_uses_names_that_exist() -> None:
             assert hasattr(by_name[node.value.id], node.attr), node.attr
             checked += 1
     assert checked >= 5
+
+
+def test_the_example_of_the_spec_runs() -> None:
+    """The README of the contract shows a flow that does what it says."""
+    page = REPOSITORY / "framework" / "spec" / "README.md"
+    exec(compile(example_of(page), str(page), "exec"), {"__name__": "spec_readme"})
 
 
 def test_the_commands_of_the_readme_are_the_commands() -> None:
@@ -44,7 +80,7 @@ def test_the_readme_sets_up_with_two_commands() -> None:
 
 def test_links_lead_somewhere() -> None:
     """Each relative link of the pages leads to a file."""
-    for page in (REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("*.md")):
+    for page in (*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md")):
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
@@ -57,3 +93,19 @@ def test_the_architecture_page_names_every_module_of_the_core() -> None:
     }
     for name in names - {"__init__", "__main__", "__pycache__"}:
         assert f"`{name}`" in ARCHITECTURE or f"`{name}/`" in ARCHITECTURE or f"{name}`" in ARCHITECTURE, name
+
+
+def test_every_pitfall_has_its_guard() -> None:
+    """Each row of the page of pitfalls has a trap, a rule, and tests that exist in the files they are said to be in."""
+    page = REPOSITORY / "docs" / "pitfalls.md"
+    lines = [line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| ")][1:]
+    assert len(lines) >= 18
+    for line in lines:
+        trap, rule, guard = (cell.strip() for cell in line.strip("|").split(" | "))
+        assert trap, line
+        assert rule, line
+        guards = re.findall(r"\[`(test_\w+)`\]\(([^)]+)\)", guard)
+        assert guards, trap
+        for name, file in guards:
+            source = (page.parent / file).read_text(encoding="utf-8")
+            assert re.search(rf"^ *(async )?def {name}\(", source, re.MULTILINE), f"{file}: {name}"

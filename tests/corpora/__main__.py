@@ -14,13 +14,18 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 import anyio
-from tests.corpora.faulty import Corpus, Fault, Kind, Outcome, Proof, Stretch, load, trial
+from tests.corpora.disturbances import Fault, Kind
+from tests.corpora.faulty import trial
 from tests.corpora.feeds import FEEDS, Feed
+from tests.corpora.feeds_more import PROVEN
+from tests.corpora.feeds_unproven import AUDITED, REPLACED, audit_bound
 from tests.corpora.recordings import CORPORA, faults, oracle
 from tests.corpora.replays import replay
+from tests.corpora.stretches import Corpus, Stretch, load
+from tests.corpora.watching import Outcome, Proof
 
 from venuekit import connect
-from venuekit_spec import SnapshotSource, seconds_between
+from venuekit_spec import Instant, Seconds, SnapshotSource, seconds_between
 
 FRAMES: Final = 300
 """How long a stretch is in which faults other than the oracle's are tried."""
@@ -62,6 +67,52 @@ def fault_rows() -> Iterator[Sequence[object]]:
                 outcome = anyio.run(trial, corpus.stretch(), Fault(Kind.DROPPED, at))
                 yield _row(corpus, "dropped", symbol, at, outcome, fault["detected_at"] or "never")
             yield from _other_rows(corpus)
+    for feed in PROVEN:
+        for path in feed.found():
+            corpus = load(feed, path)
+            if not feed.retold:
+                yield from _oracle_row(corpus, path)
+            yield from _other_rows(corpus)
+    for feed in (*REPLACED, *AUDITED):
+        for path in feed.found():
+            yield from _unproven_rows(load(feed, path))
+
+
+def _oracle_row(corpus: Corpus, path: Path) -> Iterator[Sequence[object]]:
+    """The first of the oracle's faults: the others are what other tests are about."""
+    for fault in faults(path)[:1]:
+        at, symbol = fault["drop"], fault["symbol"]
+        outcome = anyio.run(trial, corpus.stretch(0, _after(corpus, at)), Fault(Kind.DROPPED, at))
+        yield _row(corpus, "dropped", symbol, at, outcome, fault["detected_at"] or "never")
+
+
+def _after(corpus: Corpus, at: int) -> int:
+    """The end of a stretch in which a loss at this record is noticed, if ever."""
+    owners = corpus.reference.readings
+    own = [index for index, each in owners.items() if index > at and each.symbol == owners[at].symbol]
+    return own[:FRAMES][-1] + 1
+
+
+def _unproven_rows(corpus: Corpus) -> Iterator[Sequence[object]]:
+    """What is expected of a loss that nothing shows: the time within which an audit finds it."""
+    stretch = corpus.brief(FRAMES, middle=True)
+    symbol, audited = stretch.symbols[0], Proof.of(corpus.rule) is Proof.AUDIT
+    bound = audit_bound(corpus.rule) if audited else 0.0
+    expected = (
+        f"within {bound:g} s: audit every {corpus.rule.audit:g} s"
+        if audited
+        else "the next frame replaces it"
+    )
+    at = _noticeable(stretch, symbol, longer=bound) if audited else stretch.frames(symbol)[1]
+    for kind in (Kind.DROPPED, Kind.DOUBLED, Kind.SWAPPED, Kind.CUT):
+        outcome = anyio.run(partial(trial, stretch, Fault(kind, at), longer=bound))
+        told = expected if kind is Kind.DROPPED else ""
+        yield _row(corpus, kind.value, symbol, at, outcome, told, since=_instant(stretch, at))
+
+
+def _instant(stretch: Stretch, at: int) -> Instant:
+    """When a record was recorded."""
+    return next(record.instant for index, record in stretch.entries if index == at)
 
 
 def _other_rows(corpus: Corpus) -> Iterator[Sequence[object]]:
@@ -89,28 +140,39 @@ def _other_rows(corpus: Corpus) -> Iterator[Sequence[object]]:
         yield _row(corpus, name, symbol, several[0].at, outcome, "")
 
 
-def _noticeable(stretch: Stretch, symbol: str) -> int:
+def _noticeable(stretch: Stretch, symbol: str, *, longer: Seconds = 0.0) -> int:
     """A frame in the middle of a stretch whose loss is noticed: not every one is within a checksum's sight."""
     frames = stretch.frames(symbol)
     for at in frames[len(frames) // 3 :]:
-        if anyio.run(trial, stretch, Fault(Kind.DROPPED, at)).books[symbol].left:
+        outcome = anyio.run(partial(trial, stretch, Fault(Kind.DROPPED, at), longer=longer))
+        if outcome.books[symbol].left:
             return at
     raise ValueError(f"{stretch}: no loss is noticed")
 
 
 def _row(
-    corpus: Corpus, name: str, symbol: str, at: int, outcome: Outcome, expected: object
+    corpus: Corpus,
+    name: str,
+    symbol: str,
+    at: int,
+    outcome: Outcome,
+    expected: object,
+    *,
+    since: Instant | None = None,
 ) -> Sequence[object]:
+    """One row. `since`: the moment of the fault, from which the time is told until it was noticed."""
     book = outcome.books[symbol]
     left = next(iter(book.left), None)
     joined = book.joined[-1] if book.joined else None
     took = ""
     if joined is not None and (left is not None or (len(book.joined) == 1 and joined.record > at)):
-        since = left.record if left is not None else at
+        begun = left.record if left is not None else at
         seconds = "" if left is None else f", {seconds_between(left.instant, joined.instant):.2f} s"
-        took = f"{joined.record - since} records{seconds}"
+        took = f"{joined.record - begun} records{seconds}"
     end = "exact" if book.exact else "LIVE, right as far as the proof sees" if book.live else "not LIVE"
-    noticed = "-" if left is None else left.record
+    noticed: object = "-" if left is None else left.record
+    if left is not None and since is not None:
+        noticed = f"{left.record}, after {seconds_between(since, left.instant):.1f} s"
     why = "" if left is None else left.reason
     return corpus.name, name, symbol, at, noticed, expected, why, took or "-", end, len(outcome.wrong)
 

@@ -1,6 +1,6 @@
-"""The families of recordings that fault trials know: one `Feed` each, all that a trial must know of a venue.
+"""What fault trials must know of a venue: one `Feed` for each family of recordings. Here those of the first connectors.
 
-To add a family: a `Reader` of its frames (`tests.corpora.reference`), a way to make it playable
+To add a family: a `Reader` of its frames (`tests.corpora.readers`), a way to make it playable
 (`tests.corpora.preparations`), and how the venue answers what a recording has no answer to: requests for a snapshot where
 snapshots come by REST, and the frames that a session sends. Books come from the reference, as the venue would write them.
 """
@@ -11,11 +11,11 @@ import json
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
-from types import ModuleType
+from re import Pattern
 from typing import Any, Final, TypeAlias
 
 from attrs import frozen
-from tests.corpora import reference
+from tests.corpora import readers
 from tests.corpora.kraken_v2 import V2_ASSETS, bare, v2_symbol
 from tests.corpora.preparations import binance_spot, kraken_v2
 from tests.corpora.recordings import CORPORA
@@ -34,25 +34,51 @@ Refuse: TypeAlias = Callable[[str], bool]
 
 
 @frozen
-class Feed:
-    """A family of recordings. `symbol` are those of the oracles.
+class Asked:
+    """A frame that a session sent, the address of its socket, and what it sent on that before."""
 
-    `recordings` is a glob of names. `answer` tells the frames with which the venue answers one that a session sent, among
-    them snapshots where they come in band; None: it cannot yet, ask again later. `requested` tells whose book a URL asks for,
+    frame: bytes
+    url: str
+    earlier: tuple[bytes, ...] = ()
+
+    @property
+    def told(self) -> Any:
+        """What it holds: JSON."""
+        return json.loads(self.frame)
+
+
+Answer: TypeAlias = Callable[[Asked, Stand, Refuse], list[bytes] | None]
+"""The frames with which the venue answers one; None: it cannot yet, ask again later."""
+
+
+@frozen
+class Feed:
+    """A family of recordings. Symbols are those of the oracles.
+
+    `recordings` is a glob of names, `plugin` what `venuekit.connect` takes. `answer` tells the frames with which the venue
+    answers one that a session sent, among them snapshots where they come in band. `requested` tells whose book a URL asks for,
     None if it asks for no book, and `body` answers that. `noise` are texts of frames that concern no book: they are left out,
     for speed. `depth` is the number of levels a side that the feed covers, where it tells no removal beyond.
+
+    `greetings` are the frames with which the venue begins a socket. `number` finds the number of a frame, where the frames of
+    a socket are numbered: all are numbered anew, those among them that the trial answers with. `retold`: `read` reads the
+    recording as `prepare` tells it anew. `title` tells two feeds of the same recordings apart.
     """
 
     recordings: str
-    plugin: ModuleType
+    plugin: Any
     venue: str
     prepare: Callable[[Path, Path], Prepared]
     read: Reader
-    answer: Callable[[bytes, Stand, Refuse], list[bytes] | None]
+    answer: Answer
     requested: Callable[[str], str | None] = lambda _url: None
     body: Callable[[str, Standing], bytes] = lambda _url, _book: b""
     noise: tuple[bytes, ...] = ()
     depth: int | None = None
+    greetings: tuple[bytes, ...] = ()
+    number: Pattern[bytes] | None = None
+    retold: bool = False
+    title: str = ""
 
     def found(self) -> list[Path]:
         """The recordings of this family that are here."""
@@ -62,9 +88,9 @@ class Feed:
 # --- Binance
 
 
-def binance_answer(frame: bytes, stand: Stand, refuse: Refuse) -> list[bytes]:
+def binance_answer(asked: Asked, stand: Stand, refuse: Refuse) -> list[bytes]:
     """Every request is granted."""
-    return [json.dumps({"result": None, "id": json.loads(frame)["id"]}).encode()]
+    return [json.dumps({"result": None, "id": asked.told["id"]}).encode()]
 
 
 def binance_requested(url: str) -> str | None:
@@ -76,11 +102,12 @@ def binance_requested(url: str) -> str | None:
 def binance_body(url: str, book: Standing) -> bytes:
     """As many levels as were asked for."""
     limit = int(address_of(url).query["limit"])
-    told = {"lastUpdateId": book.last, "bids": _texts(book.bids[:limit]), "asks": _texts(book.asks[:limit])}
+    told = {"lastUpdateId": book.last, "bids": texts(book.bids[:limit]), "asks": texts(book.asks[:limit])}
     return json.dumps(told).encode()
 
 
-def _texts(levels: Sequence[Level]) -> list[list[str]]:
+def texts(levels: Sequence[Level]) -> list[list[str]]:
+    """Rows of decimal text."""
     return [[f"{price:f}", f"{size:f}"] for price, size in levels]
 
 
@@ -90,9 +117,9 @@ def _texts(levels: Sequence[Level]) -> list[list[str]]:
 V1_ASSETS: Final[dict[str, str]] = {theirs: ours for ours, theirs in V2_ASSETS.items()}
 
 
-def kraken_answer(frame: bytes, stand: Stand, refuse: Refuse) -> list[bytes] | None:
+def kraken_answer(sent: Asked, stand: Stand, refuse: Refuse) -> list[bytes] | None:
     """One acknowledgement per symbol, and after that of a book its snapshot."""
-    asked = json.loads(frame)
+    asked = sent.told
     if asked["method"] == "ping":
         return [json.dumps({"method": "pong", "req_id": asked["req_id"]}).encode()]
     symbols = [_v1_symbol(name) for name in asked["params"]["symbol"]]
@@ -144,7 +171,7 @@ FEEDS: Final = (
         venuekit_binance,
         "binance",
         binance_spot,
-        reference.binance_spot,
+        readers.binance_spot,
         binance_answer,
         requested=binance_requested,
         body=binance_body,
@@ -155,7 +182,7 @@ FEEDS: Final = (
         venuekit_kraken,
         "kraken",
         kraken_v2,
-        reference.kraken_v1,
+        readers.kraken_v1,
         kraken_answer,
         depth=1000,
     ),

@@ -1,21 +1,24 @@
 """The true books of an undisturbed recording, after every one of its records.
 
 Slow and independent: decimals, a dict and a sorted list per side, built straight from the recorded frames, in the symbols of
-the oracles. It shares no code with connectors or core. `Reader` functions, one for each shape of frames, say what a record is
+the oracles. It shares no code with connectors or core. `Reader` functions (`tests.corpora.readers`) say what a record is
 to a book; a `Timeline` puts that together by the venue's published rule and keeps the best levels after each step.
 
 1. A delta before the first snapshot waits for it where deltas have ids, else the snapshot stands for it.
-2. Ids: a delta that ends at or before the book's id is old; any other must begin at the next id, or before.
+2. Ids: a delta that ends at or before the book's id is old; any other must begin at the next id, or before. One that names
+   the delta before it must name the book's id; only the first after a snapshot may span that instead. One that has neither
+   is old if it is not newer than the snapshot.
 3. Size zero removes. After each message both sides are cut to the depth of the feed, where it has one.
-4. The recording is whole: whatever does not follow is an error of the recording, or of the reader.
+4. A row that has an id of its own changes a level that has none above: of its last change, else of the snapshot.
+5. The recording is whole: whatever does not follow is an error of the recording, or of the reader.
 """
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
+from itertools import zip_longest
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from attrs import define, field, frozen
@@ -33,11 +36,16 @@ REMEMBERED: Final = 64
 
 Level: TypeAlias = tuple[Decimal, Decimal]
 Levels: TypeAlias = Sequence[Level]
+Stamps: TypeAlias = Mapping[Decimal, int]
+"""Of the last change of each level, by price, also of levels that were removed."""
 
 
 @frozen
 class Reading:
-    """What one record says of one book: a snapshot or a delta, in the oracle's symbol."""
+    """What one record says of one book: a snapshot or a delta, in the oracle's symbol.
+
+    `name` is what frames call the book where that is not its symbol. `bid_stamps` and `ask_stamps` are the ids of the rows.
+    """
 
     symbol: str
     bids: Levels
@@ -46,6 +54,10 @@ class Reading:
     first: int | None = None
     last: int | None = None
     checksum: int | None = None
+    previous: int | None = None
+    name: str = ""
+    bid_stamps: Sequence[int] = ()
+    ask_stamps: Sequence[int] = ()
 
 
 Reader: TypeAlias = Callable[[Record], Reading | None]
@@ -72,6 +84,9 @@ class Standing:
     asks: Levels
     last: int | None
     checksum: int | None
+    name: str = ""
+    bid_stamps: Stamps = field(factory=dict)
+    ask_stamps: Stamps = field(factory=dict)
 
 
 @frozen
@@ -87,16 +102,25 @@ class Moment:
 
 @define
 class _Ladder:
-    """One side: levels by price, and the prices ascending by `sign`, so that the best stands last."""
+    """One side: levels by price, and the prices ascending by `sign`, so that the best stands last.
+
+    `stamps` are those of rows, `floor` that of levels that have none.
+    """
 
     sign: int
+    floor: int = -1
     levels: dict[Decimal, Level] = field(factory=dict)
     order: list[Decimal] = field(factory=list)
+    stamps: dict[Decimal, int] = field(factory=dict)
 
-    def put(self, levels: Levels, depth: int | None) -> None:
+    def put(self, levels: Levels, stamps: Sequence[int], depth: int | None) -> None:
         """Set and remove levels, then cut."""
-        for level in levels:
+        for level, stamp in zip_longest(levels, stamps):
             key = level[0] * self.sign
+            if stamp is not None:
+                if stamp <= self.stamps.get(level[0], self.floor):
+                    continue
+                self.stamps[level[0]] = stamp
             if key in self.levels:
                 if not level[1]:
                     del self.levels[key], self.order[bisect_left(self.order, key)]
@@ -116,7 +140,7 @@ class _Ladder:
 
     def copy(self) -> _Ladder:
         """The same, apart."""
-        return _Ladder(self.sign, dict(self.levels), list(self.order))
+        return _Ladder(self.sign, self.floor, dict(self.levels), list(self.order), dict(self.stamps))
 
 
 class Timeline:
@@ -126,7 +150,11 @@ class Timeline:
         self.symbol = symbol
         self.moments: list[Moment] = []
         self._depth = depth
-        self._sides = (_Ladder(1), _Ladder(-1))
+        self._sides = _ladders(None)
+        self._base: int | None = None
+        """The id of the last snapshot, and whether a delta has met it."""
+        self._met = False
+        self._name = ""
         self._readings: list[Reading] = []
         self._copies: list[tuple[_Ladder, _Ladder]] = []
         self._records: list[int] = []
@@ -136,8 +164,9 @@ class Timeline:
 
     def add(self, record: int, reading: Reading, *, live: bool) -> None:
         """The next record of this book."""
+        self._name = reading.name or self._name
         if reading.snapshot:
-            self._sides = (_Ladder(1), _Ladder(-1))
+            self._sides, self._base, self._met = _ladders(reading), reading.last, False
             self._put(record, reading, live=live)
             waiting, self._waiting = self._waiting, []
             for _, waited in waiting:
@@ -169,30 +198,48 @@ class Timeline:
         bids, asks = (side.copy() for side in self._copies[kept])
         for reading in self._readings[kept * COPIES + 1 : place]:
             if reading.snapshot:
-                bids, asks = _Ladder(1), _Ladder(-1)
-            bids.put(reading.bids, self._depth)
-            asks.put(reading.asks, self._depth)
+                bids, asks = _ladders(reading)
+            bids.put(reading.bids, reading.bid_stamps, self._depth)
+            asks.put(reading.asks, reading.ask_stamps, self._depth)
         moment = self.moments[place - 1]
-        standing = Standing(self.symbol, bids.best(), asks.best(), moment.last, moment.checksum)
+        standing = Standing(
+            self.symbol,
+            bids.best(),
+            asks.best(),
+            moment.last,
+            moment.checksum,
+            self._name,
+            bids.stamps,
+            asks.stamps,
+        )
         if len(self._standings) >= REMEMBERED:
             self._standings.clear()
         self._standings[place] = standing
         return standing
 
     def _follow(self, record: int, reading: Reading, *, live: bool) -> None:
-        at = self.moments[-1].last
-        if at is not None:
-            assert reading.first is not None
-            assert reading.last is not None
-            if reading.last <= at:
+        at, base = self.moments[-1].last, self._base
+        if base is not None and at is not None and reading.last is not None:
+            if reading.previous is not None:
+                if not self._met and reading.last < at:
+                    return
+                spans = not self._met and reading.first is not None and reading.first <= at <= reading.last
+                assert spans or reading.previous == at, f"{self.symbol}: no link to {at} at record {record}"
+            elif reading.first is not None:
+                if reading.last <= at:
+                    return
+                assert reading.first <= at + 1, (
+                    f"{self.symbol}: {reading.first} after {at} at record {record}"
+                )
+            elif reading.last <= base:
                 return
-            assert reading.first <= at + 1, f"{self.symbol}: {reading.first} after {at} at record {record}"
+        self._met = True
         self._put(record, reading, live=live)
 
     def _put(self, record: int, reading: Reading, *, live: bool) -> None:
         bids, asks = self._sides
-        bids.put(reading.bids, self._depth)
-        asks.put(reading.asks, self._depth)
+        bids.put(reading.bids, reading.bid_stamps, self._depth)
+        asks.put(reading.asks, reading.ask_stamps, self._depth)
         place = len(self.moments)
         if place % COPIES == 0:
             self._copies.append((bids.copy(), asks.copy()))
@@ -202,6 +249,12 @@ class Timeline:
         self._readings.append(reading)
         self._records.append(record)
         self.moments.append(Moment(record, reading.last, reading.checksum, top, live))
+
+
+def _ladders(snapshot: Reading | None) -> tuple[_Ladder, _Ladder]:
+    """Empty sides for a snapshot. Its id is as new as every level of it, those that are not there too."""
+    floor = -1 if snapshot is None or snapshot.last is None else snapshot.last
+    return _Ladder(1, floor), _Ladder(-1, floor)
 
 
 class Reference:
@@ -224,36 +277,3 @@ class Reference:
 def levels(rows: Iterable[Sequence[Any]]) -> list[Level]:
     """Rows of price and size as decimal text."""
     return [(Decimal(row[0]), Decimal(row[1])) for row in rows]
-
-
-def binance_spot(record: Record) -> Reading | None:
-    """Combined streams ``SYMBOL@depth@100ms``, and GET /depth, whose symbol stands in its URL."""
-    payload = record.payload or b""
-    if record.channel == "http" and "/depth?symbol=" in record.url:
-        told = json.loads(payload)
-        symbol = record.url.partition("symbol=")[2].partition("&")[0]
-        last = told["lastUpdateId"]
-        return Reading(symbol, levels(told["bids"]), levels(told["asks"]), snapshot=True, last=last)
-    if record.channel == "ws" and b"@depth" in payload[:64]:
-        told = json.loads(payload)["data"]
-        return Reading(told["s"], levels(told["b"]), levels(told["a"]), first=told["U"], last=told["u"])
-    return None
-
-
-def kraken_v1(record: Record) -> Reading | None:
-    """``[id, {as, bs} | {a, c} | {b, c} | {a}, {b, c}, "book-N", pair]``."""
-    payload = record.payload or b""
-    if record.channel != "ws" or record.direction != "in" or not payload.startswith(b"["):
-        return None
-    _, *parts, channel, symbol = json.loads(payload)
-    if not channel.startswith("book-"):
-        return None
-    told = {name: value for part in parts for name, value in part.items()}
-    snapshot = "as" in told or "bs" in told
-    return Reading(
-        symbol,
-        levels(told.get("bs" if snapshot else "b", ())),
-        levels(told.get("as" if snapshot else "a", ())),
-        snapshot=snapshot,
-        checksum=int(told["c"]) if "c" in told else None,
-    )

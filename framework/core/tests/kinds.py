@@ -80,7 +80,7 @@ from venuekit_spec import (
 PAIRS: Final = ("P1-USD", "P2-USD")
 
 TICK: Final[Seconds] = 0.25
-"""How often a market makes a step."""
+"""How often a market makes a step, unless a test has it slower (`KindVenue.pace`)."""
 
 LATENCY: Final[Seconds] = 0.2
 """How long a request is on its way, there and back each."""
@@ -340,7 +340,7 @@ class Market:
         return "BookDelta", body
 
     def _id(self, name: str, value: int) -> dict[str, int]:
-        idless = self._rule.ids is Ids.ARRIVAL and self._rule.join is not Join.NEWER
+        idless = self._rule.ids is Ids.ARRIVAL and self._rule.snapshot is not REST
         return {} if idless else {name: value}
 
     def _checksum(self) -> dict[str, int]:
@@ -352,7 +352,7 @@ class Market:
 
     def _something(self) -> OrderEvent:
         random = self._random
-        free = [order for order in self._model.orders if order[0] not in {"mark", "far"}]
+        free = [order for order in self._model.orders if order[0].startswith("o")]
         if len(free) < 6 or random.random() < 0.5:
             return self._opening()
         id_, _, _, size = random.choice(free)
@@ -440,6 +440,7 @@ class KindVenue(ToyVenue):
         self.markets = {pair: Market(pair, kind.rule, Random(f"{seed} {pair}")) for pair in pairs}
         self.lines: list[Line] = []
         self.lag: Seconds = 0.0
+        self.pace: Seconds = TICK
         self.faults: list[str] = []
 
     @property
@@ -469,12 +470,12 @@ class KindVenue(ToyVenue):
 
     async def run(self, seconds: Seconds) -> None:
         """Let time pass."""
-        for _ in range(round(seconds / TICK)):
+        for _ in range(round(seconds / self.pace)):
             await self._beat()
 
     async def moving_until(self, condition: Callable[[], bool], limit: Seconds = 60.0) -> None:
         """Let time pass until something is so."""
-        for _ in range(round(limit / TICK)):
+        for _ in range(round(limit / self.pace)):
             if condition():
                 return
             await self._beat()
@@ -522,7 +523,7 @@ class KindVenue(ToyVenue):
         for line in self.open_lines:
             line.arrive(now)
         await self.clock.settle()
-        await self.clock.advance(TICK)
+        await self.clock.advance(self.pace)
 
     def _look(self, pair: str, book: OrderBook) -> None:
         if book.live and (fault := self.fault(pair, book)):

@@ -282,3 +282,22 @@ def test_differences(side: Side) -> None:
     assert found == {3: (3, 9), 4: (4, 0), 5: (0, 5)}
     ignoring = frozenset({one.key("3"), one.key("5")})
     assert [level.price for level in differences(one, other, ignoring)] == [4]
+
+
+def test_crossed_book_is_not_adopted_as_proven() -> None:
+    """A fresh snapshot that is crossed itself repairs nothing: the book leaves LIVE."""
+    tracked = moved(11)
+    tracked.audit(snapshot(11, bids=[("3", "1")], asks=ASKS))
+    assert (tracked.book.state, tracked.book.reason) == (BookState.GAP, "the book is crossed")
+
+
+def test_audit_that_is_never_reached_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An audit whose snapshot the stream never reaches does not keep deltas without end."""
+    monkeypatch.setattr("venuekit.books.tracker.KEPT_DELTAS", 5)
+    tracked = moved(*range(11, 16))
+    tracked.audit(snapshot(1000, bids=[("1", "1")], asks=ASKS))
+    assert tracked.counters.audits_open == 0
+    tracked.delta(delta(16, bids=[("1", "16")]))
+    assert (tracked.counters.audits_open, tracked.counters.audits) == (1, 0)
+    assert tracked._audit is None
+    assert tracked.book.live

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
@@ -122,3 +124,13 @@ async def test_cancelled_wait_loses_nothing() -> None:
         await anext(subscription)
     broadcast.publish(1)
     assert await anext(subscription) == 1
+
+
+async def test_subscriptions_that_are_dropped_are_forgotten() -> None:
+    """A subscription that nobody holds any more queues nothing."""
+    source: Broadcast[int] = Broadcast()
+    for _ in range(1000):
+        source.subscribe()
+    gc.collect()
+    source.publish(1)
+    assert len(source._subscriptions) == 0

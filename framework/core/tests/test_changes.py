@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import anyio
 import pytest
 from framework.core.tests.venues import START, delta, entry, live, snapshot
@@ -175,3 +177,14 @@ async def test_waiting_for_a_book_that_will_never_be_live() -> None:
             await tracked.book.wait_live()
     with pytest.raises(BookNotLive, match="delisted"):
         await tracked.book.wait_live()
+
+
+async def test_followers_that_are_dropped_are_forgotten() -> None:
+    """Whoever leaves a loop early, a thousand times, leaves no listener behind in the book."""
+    tracked = live()
+    for _ in range(1000):
+        async for _book in tracked.book.changes():
+            break
+        tracked.book.every_change()
+    gc.collect()
+    assert tracked.book.listeners == []

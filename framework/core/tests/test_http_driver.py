@@ -203,12 +203,13 @@ async def test_a_refused_connection_has_sent_nothing() -> None:
 
 
 async def test_an_unknown_host_has_sent_nothing() -> None:
-    """A name that does not resolve is a network error before any byte."""
+    """A name that does not resolve is a network error before any byte, and the error names the host."""
     transport = HttpxTransport(SystemClock())
     with pytest.raises(NetworkError) as told:
         await transport.send(HttpRequest("GET", "http://venue.invalid/"))
     await transport.aclose()
     assert not told.value.sent
+    assert "venue.invalid" in str(told.value)
 
 
 async def test_a_connection_that_dies_after_the_request_is_unknown() -> None:

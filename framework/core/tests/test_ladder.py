@@ -162,7 +162,21 @@ BAD_PRICES: list[Any] = [
     {},
 ]
 BAD_DOUBLES: list[Any] = [float("nan"), float("inf"), -float("inf"), 0.0, -0.0, -1.0, None, "1", [], 1j]
-BAD_SIZES: list[Any] = ["NaN", "-1", "-0.001", "Infinity", "-Infinity", "", "abc", "1abc", "1.2.3", ".", None, [], {}]
+BAD_SIZES: list[Any] = [
+    "NaN",
+    "-1",
+    "-0.001",
+    "Infinity",
+    "-Infinity",
+    "",
+    "abc",
+    "1abc",
+    "1.2.3",
+    ".",
+    None,
+    [],
+    {},
+]
 
 
 @pytest.mark.parametrize("exact", [False, True])

@@ -254,7 +254,7 @@ def test_a_frame_that_makes_no_sense_is_lost_as_a_whole() -> None:
     assert not tracked.book.live
     tracked.snapshot(snapshot(*ORDERS, last=11))
     assert levels(tracked.order_book) == ([("100", "2"), ("99", "4")], [("101", "8")])
-    assert [message.order_id for message in told if isinstance(message, OrderEvent)] == []
+    assert [message.order_id for message in told if isinstance(message, OrderEvent)] == ["a"]
     assert needs == [Need.SNAPSHOT, Need.SNAPSHOT, Need.SNAPSHOT]
 
 
@@ -420,6 +420,38 @@ def test_a_checksum_over_orders() -> None:
     tracked.checksum(BookChecksum(instrument="P1-USD", checksum=KRAKEN_CHECKSUM, received=START))
     assert tracked.book.state is BookState.GAP
     assert tracked.counters.checksum_failures == 1
+
+
+def test_a_checksum_comes_with_its_snapshot_and_its_frame() -> None:
+    """Nobody hears of a frame whose checksum is not the book's; the checksum of a frame is that of its last event."""
+    good = OrderBookSnapshot(instrument="P1-USD", orders=kraken_orders(), checksum=KRAKEN_CHECKSUM)
+    wrong = OrderBookSnapshot(instrument="P1-USD", orders=kraken_orders()[1:], checksum=KRAKEN_CHECKSUM)
+    tracked = entry(OVER_ORDERS)
+    told = heard(tracked)
+    tracked.snapshot(wrong)
+    assert not tracked.book.live
+    tracked.snapshot(good)
+    assert tracked.book.live
+    tracked.delta(event(DONE, "44939.5-3", more=True, checksum=1))
+    tracked.delta(
+        event(OPEN, "44939.5-3", side=SELL, price="44939.5", size="0.01000000", checksum=KRAKEN_CHECKSUM)
+    )
+    assert tracked.book.proof.checksums == 2
+    told.clear()
+    tracked.delta(event(DONE, "44939.5-0", checksum=KRAKEN_CHECKSUM))
+    assert tracked.book.state is BookState.GAP
+    assert not [message for message in told if isinstance(message, OrderEvent)]
+
+
+def test_orders_beyond_a_limited_snapshot_are_unknown() -> None:
+    """A snapshot that was limited to so many levels says nothing of what lies beyond the last."""
+    tracked = entry(SyncRule(snapshot=SnapshotSource.IN_BAND))
+    tracked.snapshot(OrderBookSnapshot(instrument="P1-USD", orders=ORDERS, depth=2))
+    book = tracked.order_book
+    assert (book.bids_known_to, book.asks_known_to) == (Decimal(99), None)
+    with pytest.raises(LevelsUnknown):
+        book.orders(BUY, "98")
+    assert book.orders(SELL, "102") == []
 
 
 def test_a_checksum_over_the_levels_of_orders() -> None:

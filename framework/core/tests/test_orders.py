@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from venuekit.books import ActiveOrders, OrderByOrderEntry, OrderCounters
 from venuekit_spec import (
-    ActiveOrderTracker,
     Channel,
     Ids,
     MalformedMessage,
     OrderAction,
     OrderBookRow,
     OrderEvent,
+    OrderQueues,
     RestingOrder,
     Side,
     SnapshotSource,
@@ -94,6 +94,12 @@ TABLE = {
     "change to less": (event(CHANGE, "a", size="0.5"), [row("100", "3.00", 2)], [("a", "0.5"), ("b", "2.50")], {}),
     "change to the same": (event(CHANGE, "a", size="1.0", price="100.00"), NONE, AS_IT_WAS, {}),
     "change to more": (event(CHANGE, "a", size="2"), [row("100", "4.50", 2)], [("b", "2.50"), ("a", "2")], {}),
+    "change to more that keeps its place": (
+        event(CHANGE, "a", size="2", keeps_place=True),
+        [row("100", "4.50", 2)],
+        [("a", "2"), ("b", "2.50")],
+        {},
+    ),
     "change of price": (
         event(CHANGE, "a", size="1", price="99"),
         [row("100", "2.50", 1), row("99", "5", 2)],
@@ -267,7 +273,8 @@ def test_an_open_says_what_and_where(told: dict[str, Any]) -> None:
 
 def test_it_is_what_the_contract_asks_for() -> None:
     """The standard tracker satisfies the protocol that a venue's own would."""
-    active: ActiveOrderTracker = ActiveOrders()
+    active: OrderQueues = ActiveOrders()
+    assert isinstance(active, OrderQueues)
     assert active.own([]) == []
 
 

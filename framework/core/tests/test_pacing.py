@@ -267,8 +267,10 @@ def test_a_report_for_a_keyed_pool_finds_its_bucket() -> None:
     """The costs of the request tell which of many buckets the reported usage is in."""
     pacer = Pacer([RatePool("pair", 10, 10.0)])
     pacer.report(LimitReport(used={"pair": 10.0}), NOW, costs=(Cost("pair", key="BTC"),))
+    pacer.report(LimitReport(used={"pair": 10.0}, key="SOL"), NOW)
     assert pacer.acquire((Cost("pair", key="ETH"),), NOW) == NOW
     assert pacer.acquire((Cost("pair", key="BTC"),), NOW) > NOW
+    assert pacer.acquire((Cost("pair", key="SOL"),), NOW) > NOW
 
 
 @pytest.mark.parametrize("kind", KINDS)

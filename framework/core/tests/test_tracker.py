@@ -21,7 +21,7 @@ from framework.core.tests.venues import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from venuekit.books import BookMessage, BookState, Need, OrderBookTrackerEntry, StateChange
+from venuekit.books import BookMessage, BookState, LevelsUnknown, Need, OrderBookTrackerEntry, StateChange
 from venuekit.books.tracker import KEPT_DELTAS
 from venuekit_spec import (
     SECOND,
@@ -41,6 +41,7 @@ from venuekit_spec import (
     SnapshotSource,
     StatusChange,
     SyncRule,
+    TopOfBook,
 )
 
 # --- a true history, and what may become of it on the way
@@ -173,7 +174,7 @@ def test_any_interleaving_of_deltas_and_snapshot(rule: str, data: st.DataObject)
         tracked.snapshot(history.snapshot(at))
     first = history.deltas[start].first
     assert first is not None
-    if at >= (first if rule == "link" else first - 1):
+    if at >= first - 1:
         assert tracked.book.live
         assert levels_of(tracked) == history.books[-1]
     else:
@@ -696,3 +697,57 @@ def test_a_sequence_that_begins_anew_is_noticed() -> None:
     assert needs[-1] is Need.SNAPSHOT
     tracked.snapshot(snapshot(10, [("1", "3")], [("2", "1")]))
     assert tracked.book.live
+
+
+OVERLAID = SyncRule(SnapshotSource.EVERY_MESSAGE, overlay=True, silence=10.0)
+
+
+def best(bid: str, ask: str, seconds: int) -> TopOfBook:
+    """Best prices, so many seconds after the start."""
+    at = START + seconds * SECOND
+    return TopOfBook(instrument="P1-USD", bid=(bid, "1"), ask=(ask, "1"), time=at, received=at)
+
+
+def test_best_prices_are_no_sign_of_life_of_the_book() -> None:
+    """A book whose own channel is silent is STALE although best prices still come: the levels behind them stand still."""
+    tracked = live(OVERLAID, time=START)
+    tracked.top(best("1.1", "2", 9))
+    assert tracked.book.best_bid == (Decimal("1.1"), 1)
+    assert tracked.silent(START + 10 * SECOND)
+
+
+def test_best_prices_that_cross_are_a_loss() -> None:
+    """Best prices that cross each other are not served."""
+    tracked = live(OVERLAID, time=START)
+    tracked.top(best("3", "2", 1))
+    assert (tracked.book.state, tracked.book.reason) == (BookState.GAP, "the book is crossed")
+
+
+def test_snapshot_older_than_best_prices() -> None:
+    """A snapshot that was made before the best prices in the book does not undo them."""
+    tracked = live(OVERLAID, time=START)
+    tracked.top(best("1.1", "2", 9))
+    tracked.snapshot(snapshot(11, [("1", "1")], [("2", "1")], time=START + 8 * SECOND))
+    assert tracked.book.best_bid == (Decimal("1.1"), 1)
+
+
+def test_copy_knows_no_more_than_the_original() -> None:
+    """A book that starts from another one does not take an unknown side for an empty one."""
+    tracked = live(bids=[("1", "1")], asks=[("2", "1"), ("3", "1")], depth=1)
+    tracked.delta(delta(11, bids=[("1", "0")]))
+    copied = entry()
+    copied.started(START)
+    copied.copy(tracked, START)
+    assert copied.book.live
+    for book in (tracked.book, copied.book):
+        with pytest.raises(LevelsUnknown):
+            _ = book.best_bid
+        assert book.asks_known_to == Decimal(3)
+
+
+def test_closed_book_stays_closed_when_its_socket_goes() -> None:
+    """A socket that ends after a book was closed does not concern it."""
+    tracked = live()
+    tracked.close("nobody wants it", START)
+    tracked.disconnected("cut", START)
+    assert (tracked.book.state, tracked.book.reason) == (BookState.CLOSED, "nobody wants it")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from typing import Generic, TypeVar
+from weakref import WeakSet
 
 import anyio
 from msgspec import Struct
@@ -84,26 +85,26 @@ class Broadcast(Generic[T]):
     """What is published here reaches every subscription."""
 
     def __init__(self) -> None:
-        self._subscriptions: list[Subscription[T]] = []
+        self._subscriptions: WeakSet[Subscription[T]] = WeakSet()  # one that is dropped unclosed is gone
         self._closed = False
 
     def publish(self, item: T) -> None:
         """Hand `item` to every subscription."""
-        for subscription in self._subscriptions:
-            subscription.push(item)
+        if self._subscriptions:
+            for subscription in self._subscriptions:
+                subscription.push(item)
 
     def subscribe(self, buffer: int = 10_000) -> Subscription[T]:
         """A new subscription that holds at most `buffer` items; over at once where nothing more is published."""
         subscription = Subscription(self, buffer)
-        self._subscriptions.append(subscription)
+        self._subscriptions.add(subscription)
         if self._closed:
             subscription.close()
         return subscription
 
     def unsubscribe(self, subscription: Subscription[T]) -> None:
         """Forget a subscription; doing so twice is harmless."""
-        if subscription in self._subscriptions:
-            self._subscriptions.remove(subscription)
+        self._subscriptions.discard(subscription)
 
     def close(self) -> None:
         """Publish no more: every subscription ends after what is queued."""

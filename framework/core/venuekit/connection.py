@@ -21,11 +21,15 @@ from venuekit.backoff import Backoff
 from venuekit.books.states import BookState
 from venuekit.books.tracker import AnyEntry, Need, NeedCallback
 from venuekit.events import LinkChange, LinkState
+from venuekit.faults import unexpected
 from venuekit.feeds import Feeds
 from venuekit.link import Link, LinkCounters, Topics
 from venuekit.snapshots import Snapshots
 from venuekit.venue import Venue
-from venuekit_spec import Seconds, Topic, VenueError, after
+from venuekit_spec import Cost, Seconds, Topic, VenuekitError, after
+
+DIALS: Final = "dials"
+"""The rate-limit pool that every dial takes from (`SocketLimits.dials`)."""
 
 HANDOVER_CHECK: Final[Seconds] = 0.25
 """How often it is looked whether a new link is as good as the old one."""
@@ -92,9 +96,12 @@ class Connection:
                 return
             self._tell(LinkState.DIALLING)
             try:
+                await self._venue.flows.turn((Cost(DIALS),))
                 reason = await link.serve()
-            except VenueError as error:
+            except VenuekitError as error:
                 reason = str(error)
+            except Exception as error:  # noqa: BLE001  # whatever foreign code raises costs this connection alone
+                reason = str(unexpected(error, self._venue.id))
             self._over(link, reason)
 
         self._venue.spawn(live)
@@ -116,8 +123,7 @@ class Connection:
                 self._next.end("the socket that it was to follow ended first")
             self._current, self._next = None, None
             for entry in self.entries:
-                if entry.book.state is not BookState.CLOSED:
-                    entry.disconnected(reason, now)
+                entry.disconnected(reason, now)
             if self._topics.wanted:
                 self._launch(self._link(self.entries), max(self._backoff.failed(now), link.pause))
 
@@ -130,6 +136,8 @@ class Connection:
         """Open the next link beside the current one, each book with a shadow."""
         open_ = [entry for entry in self.entries if entry.book.state is not BookState.CLOSED]
         self._shadows = {entry: self._shadow(entry, self.need) for entry in open_}
+        for entry, shadow in self._shadows.items():
+            shadow.book.status = entry.book.status
         link = self._link(self._shadows.values())
         self._launch(link, wait)
         limit = after(self._venue.clock.now(), wait + HANDOVER_LIMIT)

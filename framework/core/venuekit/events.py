@@ -11,7 +11,7 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from venuekit.books.changes import BookDrift, StateChange
-from venuekit_spec import Instant, MalformedMessage, Topic, VenueError
+from venuekit_spec import Instant, MalformedMessage, Topic, VenuekitError
 
 
 class LinkState(StrEnum):
@@ -51,7 +51,7 @@ class SnapshotFailed(Struct, frozen=True, kw_only=True):
     """A snapshot could not be had; it is asked for again."""
 
     topic: Topic
-    error: VenueError
+    error: VenuekitError
     at: Instant
 
 

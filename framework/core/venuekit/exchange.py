@@ -25,6 +25,7 @@ from anyio.abc import TaskGroup
 from attrs import frozen
 
 from venuekit.books.book import OrderBook
+from venuekit.books.changes import BookDrift, StateChange
 from venuekit.books.order_book import OrderByOrderBook
 from venuekit.books.order_entry import OrderByOrderEntry
 from venuekit.books.orders import OrderCounters
@@ -33,7 +34,7 @@ from venuekit.books.tracker import AnyEntry, Counters, Need, NeedCallback, Order
 from venuekit.broadcast import Broadcast, Subscription
 from venuekit.clock import Clock, SystemClock
 from venuekit.clock_offset import ClockOffset, OffsetEstimate
-from venuekit.connection import Connection
+from venuekit.connection import DIALS, Connection
 from venuekit.drivers.flows import FlowRunner
 from venuekit.drivers.http import HttpTransport
 from venuekit.drivers.tasks import helpers
@@ -57,6 +58,7 @@ from venuekit_spec import (
     Environment,
     InstrumentTable,
     LocalError,
+    RatePool,
     Seconds,
     SnapshotSource,
     SyncRule,
@@ -64,7 +66,7 @@ from venuekit_spec import (
     TopOfBook,
     Trade,
     Unsupported,
-    VenueError,
+    VenuekitError,
 )
 
 OFFSET_PERIOD: Final[Seconds] = 300.0
@@ -235,7 +237,7 @@ class Exchange:
         while True:
             try:
                 await self.measure_clock()
-            except VenueError as error:
+            except VenuekitError as error:
                 _log.info("the time of %s could not be had: %s", self._venue.id, error)
             await self._venue.clock.sleep(OFFSET_PERIOD)
 
@@ -284,7 +286,7 @@ async def open_exchange(
         flows = FlowRunner(
             transports.http,
             clock,
-            pacers.pacer(f"{description.venue} {where.name}", description.pools),
+            pacers.pacer(f"{description.venue} {where.name}", (*description.pools, _dials(description))),
             random=random.random,
             limit_report=description.limit_report,
         )
@@ -313,6 +315,11 @@ async def open_exchange(
             exchange.close()
 
 
+def _dials(description: Description) -> RatePool:
+    """How often one address may dial, as a pool among the others."""
+    return RatePool(DIALS, description.sockets.dials, description.sockets.dial_period)
+
+
 def _signer(connector: LoadedConnector, where: Environment, credentials: Credentials | None) -> Auth | None:
     if credentials is None:
         return None
@@ -338,10 +345,13 @@ def _topics(
 ) -> list[Topic]:
     if isinstance(pairs, str):
         raise LocalError(f"pairs is a list of pairs, not one text: [{pairs!r}]")
+    if isinstance(channels, str):
+        raise LocalError(f"channels is a list of channels, not one text: [{channels!r}]")
     try:
         wanted = [Channel(channel) for channel in channels]
     except ValueError as error:
-        raise LocalError(f"{error}; channels are {', '.join(Channel)}") from None
+        offered = dict.fromkeys(rule.channel for rule in description.topics)
+        raise LocalError(f"{error}; channels are {', '.join(offered)}") from None
     varied = Channel.BOOK if Channel.BOOK in wanted else Channel.ORDERS
     topics = [
         Topic(channel, pair, variant if channel is varied else "")
@@ -412,7 +422,6 @@ def _entry(
 
 def _teller(events: Broadcast[Event]) -> Callable[[Any], None]:
     """A listener that passes on what is an event: not every message of a book is."""
-    from venuekit.books.changes import BookDrift, StateChange
 
     def tell(message: Any) -> None:
         if isinstance(message, (StateChange, BookDrift)):

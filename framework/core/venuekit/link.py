@@ -6,6 +6,9 @@ messages go to the books, commands to the driver. Nothing is awaited or queued p
 A frame that cannot be read costs that frame: it is counted and told as an event. Where the session knows which book lost a
 message, that book is repaired; where it does not, every book is whose feed could not show the loss by itself.
 
+An error that no session may raise costs the socket: its connection dials again. From the moment that a socket is to end,
+nothing that still comes by it counts.
+
 What happens before and after a socket's life is the business of `venuekit.connection`.
 """
 
@@ -22,6 +25,7 @@ from venuekit.books.tracker import AnyEntry
 from venuekit.drivers.tasks import helpers
 from venuekit.drivers.websocket import WebSocket
 from venuekit.events import FrameRefused, TopicRefused
+from venuekit.faults import unexpected
 from venuekit.feeds import Feeds
 from venuekit.venue import Venue
 from venuekit_spec import (
@@ -36,6 +40,7 @@ from venuekit_spec import (
     Heard,
     Instant,
     LimitReport,
+    LocalError,
     Login,
     MalformedMessage,
     OrderBookSnapshot,
@@ -116,7 +121,7 @@ class Link:
         self.retiring = False
         """Whether its end is foreseen."""
         self.confirmed: set[Topic] = set()
-        """The topics that the venue confirmed, or has sent something of."""
+        """The topics that the venue confirmed."""
         self._venue = venue
         self._topics = topics
         self._feeds = feeds
@@ -132,8 +137,10 @@ class Link:
         self._ending: anyio.CancelScope | None = None
         self._reason = ""
         self._wake: Instant | None = None
+        self._waking: Instant | None = None
         self._life: Instant = 0
         self._numbers: dict[str, int] = {}
+        self._repeated: dict[str, int] = {}
         self.feed(entries)
         self._handlers: dict[type, Callable[[Any], None]] = {
             BookDelta: self._on_delta,
@@ -179,11 +186,12 @@ class Link:
         if unwanted:
             await socket.aclose()
             return unwanted
-        session = venue.source.session(dial, venue.instruments)
-        self._socket, self._session, self._codec = socket, session, dial.codec
-        self._life = now()
-        self._opened()
+        session: Session | None = None
         try:
+            session = venue.source.session(dial, venue.instruments)
+            self._socket, self._session, self._codec = socket, session, dial.codec
+            self._life = now()
+            self._opened()
             async with helpers() as tasks:
                 self._ending = tasks.cancel_scope
                 tasks.start_soon(self._housekeeping, dial)
@@ -193,9 +201,10 @@ class Link:
                 self._reason = self._reason or reason
         finally:
             self._socket = self._session = self._ending = None
-            session.closed(self._reason)
             with anyio.CancelScope(shield=True):
                 await socket.aclose()
+            if session is not None:
+                session.closed(self._reason)
         return self._reason or "the socket was closed"
 
     def end(self, reason: str) -> None:
@@ -245,6 +254,9 @@ class Link:
             self._refuse(error)
             self._lose(error)
             return
+        except Exception as error:  # noqa: BLE001  # as in `_perform`
+            self._fail(error)
+            return
         for message in messages:
             self._perform(session.feed, message, now)
 
@@ -252,13 +264,21 @@ class Link:
         self._life = now
 
     def _perform(self, verb: Callable[..., Outputs], *arguments: Any) -> None:
-        """Let the session speak, and do what it says."""
+        """Let the session speak, and do what it says; nothing once the socket is to end."""
+        if self._reason:
+            return
         try:
-            outputs = verb(*arguments)
+            self._carry_out(verb(*arguments))
         except MalformedMessage as error:
             self._refuse(error)
             self._lose(error)
-            return
+        except Exception as error:  # noqa: BLE001  # whatever foreign code raises costs this socket alone
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        self.end(str(unexpected(error, self._venue.id)))
+
+    def _carry_out(self, outputs: Outputs) -> None:
         handlers = self._handlers
         for output in outputs:
             if type(output) is Continuity:
@@ -279,22 +299,35 @@ class Link:
             self._refuse(error)
 
     def _continues(self, told: Continuity) -> bool:
-        """Whether a frame is new. A hole before it takes every book of its scope out of LIVE."""
-        last = self._numbers.get(told.scope)
-        if last is not None and told.n <= last:
-            return False
-        self._numbers[told.scope] = told.n
+        """Whether a frame is new. A hole before it takes every book of its scope out of LIVE.
+
+        A number that was seen is a repetition. Two of those that follow one another are a sequence that began anew: a hole.
+        """
+        scope, n = told.scope, told.n
+        last = self._numbers.get(scope)
+        if last is not None and n <= last:
+            before = self._repeated.get(scope)
+            self._repeated[scope] = n
+            if before is None or n != before + 1:
+                return False
+        self._repeated.pop(scope, None)
+        self._numbers[scope] = n
         if last is None:
             return True
-        if told.n == last + 1:
+        if n == last + 1:
             self.counters.numbered += 1
             return True
         self.counters.holes += 1
-        now = self._venue.clock.now()
-        for entry in self.entries.values():
-            if entry.rule.per_connection:
-                entry.lost(f"after frame {last} came {told.n}", now)
+        now, covered = self._venue.clock.now(), self._covered(scope)
+        for topic, entry in self.entries.items():
+            if entry.rule.per_connection and topic in covered:
+                entry.lost(f"after frame {last} came {n}", now)
         return True
+
+    def _covered(self, scope: str) -> frozenset[Topic]:
+        """The topics of a sequence: those that its scope names, by channel or in full; of no such name, all."""
+        topics = self._topics.all
+        return frozenset(topic for topic in topics if scope in {topic.channel.value, str(topic)}) or topics
 
     def _refuse(self, error: MalformedMessage) -> None:
         self.counters.malformed += 1
@@ -303,9 +336,10 @@ class Link:
     def _lose(self, error: MalformedMessage) -> None:
         """Repair the books that an unreadable frame may have been for."""
         now = self._venue.clock.now()
+        known = error.topic in map(str, self._topics.all)
         for topic, entry in self.entries.items():
             if error.instrument:
-                if topic.instrument == error.instrument and str(topic) == error.topic:
+                if str(topic) == error.topic if known else topic.instrument == error.instrument:
                     entry.lost("a message could not be read", now)
             elif not entry.rule.shows_loss:
                 entry.lost("a frame could not be read", now)
@@ -359,6 +393,9 @@ class Link:
                 result = await self._venue.flows.run(command.flow)
             except VenueError as error:
                 result = error
+            except LocalError as error:
+                self.end(str(error))
+                return
             if session is not None and session is self._session:
                 self._perform(session.answered, command.tag, result, self._venue.clock.now())
 
@@ -384,14 +421,21 @@ class Link:
             self._perform(session.answered, command.tag, fields, venue.clock.now())
 
     def _on_wake(self, command: Wake) -> None:
+        """The latest instant counts. A task that sleeps already is used again: a session may say it with every frame."""
         self._wake = at = command.at
         session = self._session
-        if at is None:
+        if at is None or (self._waking is not None and self._waking <= at):
             return
+        self._waking = at
 
         async def wake() -> None:
             await self._venue.clock.sleep_until(at)
-            if self._wake == at and session is not None and session is self._session:
+            if self._waking != at or session is None or session is not self._session:
+                return
+            self._waking, due = None, self._wake
+            if due is not None and due > at:
+                self._on_wake(Wake(due))
+            elif due is not None:
                 self._wake = None
                 self._perform(session.tick, self._venue.clock.now())
 
@@ -453,16 +497,24 @@ class Link:
 
         async def renew() -> None:
             await clock.sleep_until(at)
-            if session is not self._session:
-                return
-            self._renewing.discard(topic)
-            entry = self.entries.get(topic)
-            if topic in self._ended or (entry is not None and entry.waits_for_renewal):
-                self.counters.renewals += 1
-                self._perform(session.want, self._topics.wanted - {topic}, clock.now())
-                self._perform(session.want, self._topics.wanted, clock.now())
+            if session is self._session:
+                self._renew_due(session, clock.now())
 
         self._venue.spawn(renew)
+
+    def _renew_due(self, session: Session, now: Instant) -> None:
+        """All that are due go together: after a hole in a connection's sequence that is every book of it."""
+        due = {topic for topic in self._renewing if self._renewals[topic] <= now}
+        self._renewing -= due
+        wanted = {topic for topic in due if topic in self._ended or self._waits(topic)}
+        if wanted:
+            self.counters.renewals += len(wanted)
+            self._perform(session.want, self._topics.wanted - wanted, now)
+            self._perform(session.want, self._topics.wanted, now)
+
+    def _waits(self, topic: Topic) -> bool:
+        entry = self.entries.get(topic)
+        return entry is not None and entry.waits_for_renewal
 
     def _by_instrument(self, *, orders: bool) -> dict[str, AnyEntry]:
         """The entries that messages of levels, or of orders, are for."""

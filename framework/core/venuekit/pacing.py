@@ -414,7 +414,8 @@ class Pacer:
         """Take in what an answer, received at `now`, says of limits.
 
         `sent` is when its request went: usage that is counted in fixed windows belongs to that window, not to the one that
-        began while the answer travelled. `costs` are the request's: they tell which bucket of a pool that has many is meant.
+        began while the answer travelled. `costs` are the request's: they tell which bucket of a pool that has many is meant;
+        where there was no request, `LimitReport.key` does.
         Pools that the description does not have are passed over: a venue may count more than a connector cares for.
         """
         keys = {cost.pool: cost.key for cost in costs}
@@ -423,10 +424,10 @@ class Pacer:
                 self._pools[name].resize(capacity)
         for name, spent in report.spent.items():
             if name in self._pools:
-                self._pools[name].bucket(keys.get(name, ""), now).add(now, spent)
+                self._pools[name].bucket(keys.get(name, report.key), now).add(now, spent)
         for name, used in report.used.items():
             if name in self._pools:
-                self._pools[name].bucket(keys.get(name, ""), now).adopt(
+                self._pools[name].bucket(keys.get(name, report.key), now).adopt(
                     used, now if sent is None else sent, now
                 )
         pause = report.penalty

@@ -32,6 +32,7 @@ class Replay:
     """One tape and the exchange that it is played to."""
 
     player: TapePlayer
+    venue: str
     pairs: tuple[str, ...]
     played: Played | None = None
     _exchange: Exchange | None = field(default=None, alias="_exchange")
@@ -41,7 +42,8 @@ class Replay:
         """The exchange. Raises `LocalError` before the tape has told the instruments, which comes early."""
         if self._exchange is None:
             raise LocalError(
-                "the tape has told no instruments: give it a sidecar with the venue's instrument list"
+                f"the tape has told no instruments of {self.venue!r}{self._other_venue()}: "
+                "give it a sidecar with the venue's instrument list"
             )
         return self._exchange
 
@@ -49,6 +51,11 @@ class Replay:
     def opened(self) -> bool:
         """Whether the tape has told the instruments."""
         return self._exchange is not None
+
+    def _other_venue(self) -> str:
+        header = self.player.tape.header
+        named = header.venue if header else ""
+        return f" (its header names {named!r})" if named not in {"", self.venue} else ""
 
     async def play(self, speed: float | None = None, on_record: OnRecord | None = None) -> Played:
         """Play the tape to its end; the books stay as they are then. Arguments and errors as `TapePlayer.play`."""
@@ -76,6 +83,7 @@ async def open_replay(
     named = venue or header.venue
     wanted = tuple(pairs) or header.pairs
     if not named or not wanted:
+        next(iter(tape), None)  # what is no tape at all is told as that
         raise LocalError(
             f"{tape.path.name} does not say which venue and pairs it holds: name them, or give it a sidecar"
         )
@@ -83,7 +91,7 @@ async def open_replay(
     taped = dict.fromkeys(parts[0] for parts in told) or {Channel.BOOK.value: None}
     variants = [parts[2] for parts in told if parts[0] == Channel.BOOK and len(parts) > 2]
     player = TapePlayer(tape)
-    replay = Replay(player, wanted)
+    replay = Replay(player, named if isinstance(named, str) else named.description.venue, wanted)
     over = anyio.Event()
 
     async def serve() -> None:

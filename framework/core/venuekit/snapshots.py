@@ -3,23 +3,31 @@
 Each pair has its own task, so one that fails delays no other; what all of them may spend is the pacer's business. A failed
 or useless snapshot is asked for again with backoff; the deltas that wait for it stay where they are.
 
-An audit asks for a snapshot of a book that is LIVE, every `SyncRule.audit` seconds, and also when the market has moved half
-way to the edge of what the last snapshot showed.
+An audit asks for a snapshot of a book that is LIVE, so that it ends within `SyncRule.audit` seconds of the last one, and
+also when the market has moved half way to the edge of what the last snapshot showed.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from venuekit.backoff import Backoff
 from venuekit.books.tracker import AnyEntry
 from venuekit.events import SnapshotFailed
+from venuekit.faults import UnexpectedError, unexpected
 from venuekit.venue import Venue
-from venuekit_spec import BookSnapshot, Instant, OrderBookSnapshot, Seconds, VenueError, after
+from venuekit_spec import BookSnapshot, Instant, OrderBookSnapshot, Seconds, VenueError, VenuekitError, after
 
 AUDIT_CHECK: Final[Seconds] = 5.0
-"""How often it is looked whether an audit is due."""
+"""How often it is looked whether the market has moved towards the edge of what is known."""
+
+CONCLUSION: Final[Seconds] = 1.0
+"""How long after its window an audit may be concluded. Audits begin early enough to end within their period."""
+
+RECENTLY: Final[Seconds] = 10.0
+"""A book that is lost again so soon after a repair is repaired after a pause: one that never holds would storm the venue."""
 
 
 class Snapshots:
@@ -29,6 +37,7 @@ class Snapshots:
         self._venue = venue
         self._repairing: set[AnyEntry] = set()
         self._backoffs: WeakKeyDictionary[AnyEntry, Backoff] = WeakKeyDictionary()  # shadows come and go
+        self._repaired: WeakKeyDictionary[AnyEntry, Instant] = WeakKeyDictionary()
 
     def wanted(self, entry: AnyEntry) -> None:
         """This entry needs a snapshot, now and until it is LIVE."""
@@ -49,9 +58,13 @@ class Snapshots:
         clock, rule = self._venue.clock, entry.rule
         due = self._next_audit(entry)
         while True:
-            await clock.sleep(AUDIT_CHECK)
+            look = after(clock.now(), AUDIT_CHECK)
+            await clock.sleep_until(look if due is None else min(look, due))
             overdue = due is not None and clock.now() >= due
-            if not (overdue or entry.near_horizon) or not entry.begin_audit():
+            if not (overdue or entry.near_horizon):
+                continue
+            if not entry.begin_audit():  # there is nothing to audit now; look again soon
+                due = due if due is None else max(due, after(clock.now(), AUDIT_CHECK))
                 continue
             due = self._next_audit(entry)
             if entry.audits_by_window:
@@ -60,24 +73,22 @@ class Snapshots:
             if snapshot is None:
                 entry.abandon_audit()
                 continue
-            try:
-                entry.audit(snapshot)
-            except VenueError as error:
-                self._failed(entry, error)
+            self._take(entry, entry.audit, snapshot)
 
     async def _repair(self, entry: AnyEntry) -> None:
         clock = self._venue.clock
         backoff = self._backoffs.setdefault(entry, Backoff(self._venue.random.random))
+        repaired = self._repaired.get(entry)
+        if repaired is not None and clock.now() < after(repaired, RECENTLY):
+            await clock.sleep(backoff.failed(clock.now()))
         while entry.waits_for_snapshot:
             era = entry.era
             snapshot = await self._fetch(entry)
             if snapshot is not None and entry.era == era:
-                try:
-                    entry.snapshot(snapshot)
-                except VenueError as error:
-                    self._failed(entry, error)
+                self._take(entry, entry.snapshot, snapshot)
             if entry.book.live:
-                backoff.worked(clock.now())
+                self._repaired[entry] = now = clock.now()
+                backoff.worked(now)
                 return
             await clock.sleep(backoff.failed(clock.now()))
 
@@ -85,13 +96,23 @@ class Snapshots:
         venue = self._venue
         try:
             snapshot = await venue.flows.run(venue.source.snapshot(entry.topic, entry.book.instrument))
-        except VenueError as error:
+        except VenuekitError as error:
             self._failed(entry, error)
             return None
-        assert isinstance(snapshot, entry.snapshot_type)
-        return snapshot
+        if isinstance(snapshot, entry.snapshot_type):
+            return snapshot
+        self._failed(entry, UnexpectedError(f"a snapshot is no {type(snapshot).__name__}", venue=venue.id))
+        return None
 
-    def _failed(self, entry: AnyEntry, error: VenueError) -> None:
+    def _take(self, entry: AnyEntry, take: Callable[[Any], None], snapshot: Any) -> None:
+        try:
+            take(snapshot)
+        except VenueError as error:
+            self._failed(entry, error)
+        except Exception as error:  # noqa: BLE001  # whatever foreign code raises costs this snapshot alone
+            self._failed(entry, unexpected(error, self._venue.id))
+
+    def _failed(self, entry: AnyEntry, error: VenuekitError) -> None:
         now = self._venue.clock.now()
         self._venue.events.publish(SnapshotFailed(topic=entry.topic, error=error, at=now))
 
@@ -99,4 +120,6 @@ class Snapshots:
         period = entry.rule.audit
         if period is None:
             return None
-        return after(self._venue.clock.now(), period * self._venue.random.uniform(0.9, 1.1))
+        lead = 2 * entry.rule.audit_window + CONCLUSION if entry.audits_by_window else 0.0
+        wait = max(period - lead, period / 2) * self._venue.random.uniform(0.9, 1.0)
+        return after(self._venue.clock.now(), wait)

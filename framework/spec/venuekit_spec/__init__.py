@@ -126,7 +126,15 @@ from venuekit_spec.protocols import (
     DataSource,
     Market,
     OpenTransport,
+    OrderQueues,
     UserStream,
+)
+from venuekit_spec.reading import (
+    UNREADABLE,
+    decimals_of,
+    decode,
+    instant_of,
+    retry_after,
 )
 from venuekit_spec.sessions import (
     NOTHING,
@@ -178,6 +186,7 @@ __all__ = [
     "MILLISECOND",
     "NOTHING",
     "SECOND",
+    "UNREADABLE",
     "Absence",
     "Accepted",
     "ActiveOrderTracker",
@@ -243,6 +252,7 @@ __all__ = [
     "OrderBookSnapshot",
     "OrderEvent",
     "OrderNotFound",
+    "OrderQueues",
     "OrderRef",
     "OrderReport",
     "OrderStatus",
@@ -303,12 +313,16 @@ __all__ = [
     "Wake",
     "after",
     "call",
+    "decimals_of",
+    "decode",
     "excerpt",
     "hook_names",
     "hookimpl",
     "hookspec",
     "http",
+    "instant_of",
     "no_limit_report",
+    "retry_after",
     "seconds_between",
     "shown_url",
 ]

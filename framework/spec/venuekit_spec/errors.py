@@ -128,8 +128,10 @@ class DeadlinePassed(NetworkError):
 class MalformedMessage(VenueError):
     """Bytes of the venue that do not mean what its documentation says: the message is lost, nothing else is.
 
-    `topic` names the stream (``str(Topic)``) or the request where it is known, `instrument` the book that
-    lost a message, and `excerpt` the beginning of the offending bytes, made printable.
+    `topic` names the stream or the request where it is known, `instrument` the book that lost a message, and `excerpt` the
+    beginning of the offending bytes, made printable. The book is found by both: with an `instrument`, `topic` is
+    ``str(Topic)`` of what was subscribed to, variant and all; without one, every book that could not show the loss itself
+    is repaired.
     """
 
     outcome: Outcome = Outcome.UNKNOWN

@@ -121,6 +121,8 @@ class LimitReport:
     """What an answer says of rate limits: usage so far by pool, new capacities, and whether to stop for a while.
 
     `used` is the venue's count, `spent` what this answer cost beyond the request's `Cost` (Hyperliquid: per row returned).
+    `key` is the bucket they are of, in pools that have many (`Cost.key`), where no request tells (Kraken's counter of a pair,
+    which comes with the executions); one report tells of one bucket.
     `penalty` is the pause the venue orders (Retry-After), `banned` its harder form (418): nothing may be sent meanwhile.
     """
 
@@ -129,6 +131,7 @@ class LimitReport:
     spent: Mapping[str, float] = field(factory=dict, converter=fixed, hash=False)
     penalty: Seconds | None = None
     banned: bool = False
+    key: str = ""
 
 
 Request: TypeAlias = HttpRequest | SocketRequest

@@ -205,6 +205,6 @@ class InstrumentTable(Mapping[str, Instrument]):
     def _unknown(self, id_: str) -> str:
         from difflib import get_close_matches  # only when something is wrong
 
-        near = get_close_matches(id_, self._by_id, n=3)
+        near = get_close_matches(id_.upper(), self._by_id, n=3)
         hint = f"; did you mean {', '.join(near)}?" if near else ""
         return f"no instrument {id_!r} among {len(self)} of this venue{hint}"

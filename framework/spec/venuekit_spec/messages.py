@@ -118,11 +118,16 @@ class RestingOrder(Struct, frozen=True, gc=False):
 
 
 class OrderBookSnapshot(Struct, frozen=True, gc=False, kw_only=True):
-    """An order-by-order book at one moment: every resting order, per price in queue order. Replaces."""
+    """An order-by-order book at one moment: every resting order, per price in queue order. Replaces.
+
+    `last` and `depth` (in price levels a side) as in `BookSnapshot`.
+    """
 
     instrument: str
     orders: Sequence[RestingOrder]
     last: int | None = None
+    depth: int | None = None
+    checksum: int | None = None
     time: Instant = 0
     received: Instant = 0
 
@@ -132,7 +137,8 @@ class OrderAction(StrEnum):
 
     ========  =========================================================================================
     OPEN      the order rests with `size`, at the tail of its price; known otherwise: it is replaced
-    CHANGE    the order now has `size`, and `price` where given; a new price or a larger size loses the place
+    CHANGE    the order now has `size`, and `price` where given; a new price loses the place in the queue, and so does
+              a larger size unless `keeps_place`
     MATCH     `size` of the order was executed; at zero it is gone
     DONE      the order is gone (filled, cancelled, or out of the window); price and size may be absent
     NOTHING   only the sequence moves (received, noop)
@@ -147,7 +153,10 @@ class OrderAction(StrEnum):
 
 
 class OrderEvent(Struct, frozen=True, gc=False, kw_only=True):
-    """One event of an order-by-order feed. Empty text where the venue does not say (a cancel that carries only an id)."""
+    """One event of an order-by-order feed. Empty text where the venue does not say (a cancel that carries only an id).
+
+    `checksum` is that of the book after the event; of a frame of several, that of its last event counts.
+    """
 
     instrument: str
     action: OrderAction
@@ -157,9 +166,12 @@ class OrderEvent(Struct, frozen=True, gc=False, kw_only=True):
     side: Side | None = None
     price: str = ""
     size: str = ""
+    keeps_place: bool = False
+    """Of a CHANGE: a larger size at the same price keeps its place in the queue (Kraken)."""
     first: int | None = None
     last: int | None = None
     previous: int | None = None
+    checksum: int | None = None
     time: Instant = 0
     received: Instant = 0
 
@@ -181,7 +193,8 @@ class Continuity(Struct, frozen=True, gc=False, kw_only=True):
     """The number of a frame in a sequence that spans a whole connection (or a channel of it).
 
     Emitted for *every* frame of the sequence, also for those that carry no book. A hole takes every book of `scope` out
-    of LIVE; an empty scope is the whole connection.
+    of LIVE. A scope is a channel (``book``) or a topic (``str(Topic)``) of the connection; an empty one, or any other text, is
+    the whole connection.
     """
 
     n: int

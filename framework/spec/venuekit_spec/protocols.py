@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from venuekit_spec.flows import Flow, LimitReport
 from venuekit_spec.instruments import Instrument, InstrumentTable
-from venuekit_spec.messages import BookSnapshot, OrderBookRow, OrderBookSnapshot, OrderEvent
+from venuekit_spec.messages import (
+    BookSnapshot,
+    OrderBookRow,
+    OrderBookSnapshot,
+    OrderEvent,
+    RestingOrder,
+    Side,
+)
 from venuekit_spec.orders import (
     Balance,
     FeeRates,
@@ -67,6 +74,26 @@ class ActiveOrderTracker(Protocol):
 
     def queue_ahead(self, order_id: str) -> Decimal | None:
         """The size (base units) before this order in the queue of its price; None where it cannot be known."""
+        ...
+
+
+@runtime_checkable
+class OrderQueues(ActiveOrderTracker, Protocol):
+    """A tracker that tells its queues too, as the core's standard one does.
+
+    A depth, a checksum over orders and global ids want this of a tracker (`SyncRule`), and so does reading single orders.
+    """
+
+    def queue(self, side: Side, price: str | Decimal) -> Sequence[RestingOrder]:
+        """The orders at one price, in queue order; none where there is no level."""
+        ...
+
+    def find(self, order_id: str) -> RestingOrder | None:
+        """One order; None when it is not in the book."""
+        ...
+
+    def forget(self, side: Side, price: str) -> None:
+        """A level left the window of the feed: its orders are unknown from now on, and may come back."""
         ...
 
 
@@ -162,5 +189,6 @@ __all__ = [
     "DataSource",
     "Market",
     "OpenTransport",
+    "OrderQueues",
     "UserStream",
 ]

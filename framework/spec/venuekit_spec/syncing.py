@@ -13,8 +13,9 @@ Gate (obu), Bybit                                    in band, `Ids.RANGE` or `Id
 Coinbase Exchange full                               REST level 3, `Ids.NEXT`
 Coinbase Advanced, Bitfinex, dYdX                    in band, `Ids.ARRIVAL`, ``per_connection`` (`Continuity` messages)
 Bitstamp                                             REST, `Join.NEWER`, `Ids.ARRIVAL`
-Kraken                                               in band, `Ids.ARRIVAL`, `Checksum` on each message
-Hyperliquid, Huobi depth                             `SnapshotSource.EVERY_MESSAGE`
+Kraken                                               in band, `Ids.ARRIVAL`, `Checksum` on each message; audit
+Hyperliquid                                          `SnapshotSource.EVERY_MESSAGE`, ``overlay``
+Huobi depth                                          `SnapshotSource.EVERY_MESSAGE`
 Coinbase Exchange level2_batch, Gemini               in band, `Ids.ARRIVAL`; only the audit proves anything
 ===================================================  =============================================================
 """
@@ -69,7 +70,7 @@ class Join(StrEnum):
     SPANS_NEXT = "spans_next"
     """``first <= L + 1 <= last``; older ones are stale (Binance spot)."""
     SPANS_LAST = "spans_last"
-    """``first <= L <= last``; stale if ``last < L`` (Binance futures)."""
+    """``first <= L <= last``, or ``previous == L``; stale if ``last < L`` (Binance futures)."""
     NEWER = "newer"
     """``last > L`` of the snapshot, now and later, in whatever order; older ones are stale (Bitstamp's stamps).
 
@@ -122,7 +123,8 @@ class SyncRule:
     `depth`: the feed covers this many levels a side and sends no removal for those that fall out: cut after each message.
     `row_ids`: index in a row of the id of its last change; rows that are not newer than the book's are skipped (KuCoin while
     joining, dYdX always).
-    `overlay`: best prices of the channel ``top`` are merged into the book between its snapshots (Hyperliquid).
+    `overlay`: best prices of the channel ``top`` are merged into the book between its snapshots, where both are subscribed
+    to (Hyperliquid).
     `global_ids`: ids mean the same on every connection, so a planned redial may splice one stream to the next.
     `silence`: seconds without a sign of life of a topic after which its book is STALE; None: the connection's limit only.
     `audit`: seconds between comparisons with a fresh snapshot; None: never. `audit_window`: seconds within which a level may

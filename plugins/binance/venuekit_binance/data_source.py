@@ -15,7 +15,7 @@ import msgspec
 from venuekit_binance.description import RAW_REQUESTS, WEIGHT
 from venuekit_binance.errors import raise_for_error
 from venuekit_binance.instruments import read_instruments
-from venuekit_binance.payloads import Depth, ServerTime, decode
+from venuekit_binance.payloads import VENUE, Depth, ServerTime
 from venuekit_binance.session import BinanceSession
 from venuekit_spec import (
     MICROSECOND,
@@ -37,6 +37,7 @@ from venuekit_spec import (
     Session,
     Topic,
     Unsupported,
+    decode,
     http,
 )
 
@@ -91,7 +92,7 @@ class BinanceDataSource:
         """GET /time, to the microsecond where the venue knows the header that asks for it."""
         headers = (("X-MBX-TIME-UNIT", "MICROSECOND"),)
         response = yield from self._get("time", weight=1, headers=headers)
-        told = decode(_server_time, response.body, "time").server_time
+        told = decode(_server_time, response.body, "time", venue=VENUE).server_time
         return told * (MICROSECOND if told >= IN_MICROSECONDS else MILLISECOND)
 
     def snapshot(self, topic: Topic, instrument: Instrument) -> Flow[BookSnapshot | OrderBookSnapshot]:
@@ -104,7 +105,7 @@ class BinanceDataSource:
             weight=self._depth_weight,
             query=f"symbol={quote(symbol, safe='')}&limit={self._depth}",
         )
-        book = decode(_depth, response.body, f"depth {symbol}")
+        book = decode(_depth, response.body, f"depth {symbol}", venue=VENUE)
         return BookSnapshot(
             instrument=instrument.id,
             bids=book.bids,

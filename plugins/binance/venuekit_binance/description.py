@@ -12,8 +12,9 @@ from typing import Final
 import msgspec
 
 from venuekit_binance.errors import BANS, pause
-from venuekit_binance.payloads import UNDECODABLE, VENUE, ExchangeLimits
+from venuekit_binance.payloads import VENUE, ExchangeLimits
 from venuekit_spec import (
+    UNREADABLE,
     Capability,
     Channel,
     Description,
@@ -111,7 +112,7 @@ def _capacities(response: HttpResponse) -> dict[str, float]:
         return {}
     try:
         limits = _exchange_limits.decode(response.body).rate_limits
-    except UNDECODABLE:
+    except UNREADABLE:
         return {}  # the flow that asked reports the body
     periods = {pool.name: pool.period for pool in POOLS}
     return {

@@ -16,9 +16,10 @@ from typing import Final
 
 import msgspec
 
-from venuekit_binance.payloads import UNDECODABLE, VENUE, ErrorBody
+from venuekit_binance.payloads import VENUE, ErrorBody
 from venuekit_spec import (
     SECOND,
+    UNREADABLE,
     AuthenticationRefused,
     ClockSkewed,
     HttpResponse,
@@ -28,6 +29,7 @@ from venuekit_spec import (
     Seconds,
     VenueError,
     VenueUnavailable,
+    retry_after,
 )
 
 SHORTEST_BAN: Final[Seconds] = 120.0
@@ -87,9 +89,9 @@ def pause(response: HttpResponse) -> Seconds | None:
     body = _read(response)
     if response.status not in {*BANS, 429} or (response.status == 403 and body is not None):
         return None
-    told = response.headers.get("retry-after", "")
-    if told.isascii() and told.isdecimal():
-        return float(told)
+    told = retry_after(response)
+    if told is not None:
+        return told
     until = _until.search(body.message) if body else None
     if until and response.received:
         return max(0.0, int(until[1]) / 1000 - response.received / SECOND)
@@ -118,5 +120,5 @@ def _error(response: HttpResponse) -> VenueError | None:
 def _read(response: HttpResponse) -> ErrorBody | None:
     try:
         return _error_body.decode(response.body)
-    except UNDECODABLE:
+    except UNREADABLE:
         return None

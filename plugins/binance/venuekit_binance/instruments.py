@@ -38,7 +38,6 @@ from venuekit_binance.payloads import (
     Notional,
     PriceFilter,
     Symbol,
-    decode,
 )
 from venuekit_spec import (
     Instrument,
@@ -47,6 +46,8 @@ from venuekit_spec import (
     MalformedMessage,
     PriceRule,
     SizeRule,
+    decimals_of,
+    decode,
 )
 
 STATUSES: Final[Mapping[str, InstrumentStatus]] = MappingProxyType({
@@ -87,7 +88,7 @@ def read_instruments(body: bytes) -> list[Instrument]:
     shares its assets or a name with another one, of which that stays which can be traded.
     """
     found = []
-    for raw in decode(_exchange_info, body, "exchangeInfo").symbols:
+    for raw in decode(_exchange_info, body, "exchangeInfo", venue=VENUE).symbols:
         try:
             found.append(_instrument(raw))
         except MalformedMessage as error:
@@ -107,14 +108,14 @@ def read_instruments(body: bytes) -> list[Instrument]:
 
 def _instrument(raw: Raw) -> Instrument:
     """One symbol. Raises `MalformedMessage`."""
-    symbol = decode(_symbol, raw, "exchangeInfo")
+    symbol = decode(_symbol, raw, "exchangeInfo", venue=VENUE)
     where = f"exchangeInfo {symbol.symbol}"
     if not (symbol.symbol and symbol.base_asset and symbol.quote_asset):
         raise MalformedMessage("a name is empty", venue=VENUE, topic=where, frame=bytes(raw))
-    filters = {decode(_filter, each, where).filter_type: each for each in symbol.filters}
+    filters = {decode(_filter, each, where, venue=VENUE).filter_type: each for each in symbol.filters}
 
     def read(name: str, decoder: msgspec.json.Decoder[T], absent: T) -> T:
-        return decode(decoder, filters[name], where) if name in filters else absent
+        return decode(decoder, filters[name], where, venue=VENUE) if name in filters else absent
 
     def bound(number: Decimal) -> Decimal | None:
         """A number of a filter; zero switches its part of the rule off."""
@@ -152,16 +153,11 @@ def _instrument(raw: Raw) -> Instrument:
             market_maximum=bound(market_lot.max_qty),
         ),
         status=STATUSES.get(symbol.status, InstrumentStatus.HALTED),
-        price_decimals=_decimals(tick),
-        size_decimals=_decimals(step),
+        price_decimals=decimals_of(tick),
+        size_decimals=decimals_of(step),
         minimum_notional=max(
             filter(None, map(bound, (notional.min_notional, minimum_notional))), default=None
         ),
         maximum_notional=bound(notional.max_notional),
         maximum_open_orders=orders.max_num_orders if orders else None,
     )
-
-
-def _decimals(step: Decimal) -> int:
-    """How many decimals the multiples of a step need."""
-    return max(0, -int(step.normalize().as_tuple().exponent))

@@ -9,29 +9,15 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final, Generic, TypeAlias, TypeVar
 
-import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
-
-from venuekit_spec import MalformedMessage
 
 T = TypeVar("T")
 P = TypeVar("P", str, float)
 
 VENUE: Final = "binance"
 
-UNDECODABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""What a decoder raises at bytes that are not what they should be: JSON or types, text that is no UTF-8, endless nesting."""
-
 Level: TypeAlias = tuple[P, str]
 """Price and absolute size; size zero removes the level. The price is the wire's text, or the double of it."""
-
-
-def decode(decoder: msgspec.json.Decoder[T], body: bytes | Raw, topic: str) -> T:
-    """Bytes -> structure. Raises `MalformedMessage` that names `topic`, the request or the stream."""
-    try:
-        return decoder.decode(body)
-    except UNDECODABLE as error:
-        raise MalformedMessage(str(error), venue=VENUE, topic=topic, frame=bytes(body)) from error
 
 
 # --- market streams: https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams

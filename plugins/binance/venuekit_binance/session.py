@@ -20,19 +20,18 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from venuekit_binance.payloads import (
-    UNDECODABLE,
     VENUE,
     BookTicker,
     DepthUpdate,
     Frame,
     TradeEvent,
     Wrapped,
-    decode,
 )
 from venuekit_binance.subscriptions import Subscriptions
 from venuekit_spec import (
     MILLISECOND,
     NOTHING,
+    UNREADABLE,
     BookDelta,
     Channel,
     Instant,
@@ -49,6 +48,7 @@ from venuekit_spec import (
     TopOfBook,
     Trade,
     Unsupported,
+    decode,
 )
 
 STREAMS: Final[Mapping[tuple[Channel, str], str]] = MappingProxyType({
@@ -237,7 +237,7 @@ class BinanceSession:
         """A wrapped event."""
         try:
             data = route.event.wrapped(frame).data
-        except UNDECODABLE as error:
+        except UNREADABLE as error:
             raise _malformed(route, frame, str(error)) from error
         if data.symbol != route.symbol:
             raise _malformed(route, frame, f"an event of {data.symbol}")
@@ -248,7 +248,7 @@ class BinanceSession:
 
     def _other(self, frame: bytes, now: Instant) -> Outputs:
         """A frame of a stream that was not met before, or of none."""
-        head = decode(_frame, frame, "")
+        head = decode(_frame, frame, "", venue=VENUE)
         if SHUTDOWN in {head.event, head.stream.removeprefix("!")}:
             return (Redial("the server announced its shutdown", planned=True),)
         if head.stream:
@@ -270,7 +270,7 @@ class BinanceSession:
             return NOTHING
         try:
             data = event.bare(frame)
-        except UNDECODABLE as error:
+        except UNREADABLE as error:
             raise MalformedMessage(str(error), venue=VENUE, topic=event.channel.value, frame=frame) from error
         id_ = self._symbols.get(data.symbol)
         return NOTHING if id_ is None else (event.message(data, id_, now),)

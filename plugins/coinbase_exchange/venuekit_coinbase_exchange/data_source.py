@@ -14,7 +14,7 @@ import msgspec
 from venuekit_coinbase_exchange.description import PUBLIC
 from venuekit_coinbase_exchange.errors import raise_for_error
 from venuekit_coinbase_exchange.instruments import PRODUCTS, read_instruments
-from venuekit_coinbase_exchange.payloads import VENUE, Book, OrderBook, ServerTime, decode, instant
+from venuekit_coinbase_exchange.payloads import VENUE, Book, OrderBook, ServerTime
 from venuekit_coinbase_exchange.session import CoinbaseExchangeSession
 from venuekit_spec import (
     BookSnapshot,
@@ -36,7 +36,9 @@ from venuekit_spec import (
     Topic,
     Unsupported,
     VenueUnavailable,
+    decode,
     http,
+    instant_of,
 )
 
 PING: Final[Seconds] = 15.0
@@ -68,7 +70,7 @@ class CoinbaseExchangeDataSource:
     def server_time(self) -> Flow[Instant]:
         """GET /time, in milliseconds."""
         response = yield from self._get("time", "time")
-        return instant(decode(_server_time, response.body, "time").iso)
+        return instant_of(decode(_server_time, response.body, "time", venue=VENUE).iso)
 
     def snapshot(self, topic: Topic, instrument: Instrument) -> Flow[BookSnapshot | OrderBookSnapshot]:
         """GET /products/{id}/book: for an audit the whole book by level, to start an order-by-order book every order.
@@ -93,19 +95,19 @@ class CoinbaseExchangeDataSource:
 
     def _levels(self, instrument: Instrument) -> Flow[BookSnapshot]:
         label, response = yield from self._book_of(instrument, level=2)
-        book = decode(_book, response.body, label)
+        book = decode(_book, response.body, label, venue=VENUE)
         _refuse_auction(book, label)
         return BookSnapshot(
             instrument=instrument.id,
             bids=book.bids,
             asks=book.asks,
-            time=instant(book.time),
+            time=instant_of(book.time),
             received=response.received,
         )
 
     def _orders(self, instrument: Instrument) -> Flow[OrderBookSnapshot]:
         label, response = yield from self._book_of(instrument, level=3)
-        book = decode(_order_book, response.body, label)
+        book = decode(_order_book, response.body, label, venue=VENUE)
         _refuse_auction(book, label)
         orders = [RestingOrder(id_, Side.BUY, price, size) for price, size, id_ in book.bids]
         orders += [RestingOrder(id_, Side.SELL, price, size) for price, size, id_ in book.asks]
@@ -113,7 +115,7 @@ class CoinbaseExchangeDataSource:
             instrument=instrument.id,
             orders=orders,
             last=book.sequence,
-            time=instant(book.time),
+            time=instant_of(book.time),
             received=response.received,
         )
 

@@ -13,8 +13,9 @@ from typing import Final
 
 import msgspec
 
-from venuekit_coinbase_exchange.payloads import UNDECODABLE, VENUE, ErrorBody
+from venuekit_coinbase_exchange.payloads import VENUE, ErrorBody
 from venuekit_spec import (
+    UNREADABLE,
     AuthenticationRefused,
     ClockSkewed,
     HttpResponse,
@@ -29,6 +30,7 @@ from venuekit_spec import (
     Seconds,
     VenueError,
     VenueUnavailable,
+    retry_after,
 )
 
 PAUSE: Final[Seconds] = 1.0
@@ -85,8 +87,8 @@ def meaning(text: str, code: str) -> VenueError:
 
 def pause(response: HttpResponse) -> Seconds:
     """How long to wait after a 429."""
-    told = response.headers.get("retry-after", "")
-    return float(told) if told.isascii() and told.isdecimal() else PAUSE
+    told = retry_after(response)
+    return PAUSE if told is None else told
 
 
 def limit_report(response: HttpResponse) -> LimitReport:
@@ -101,5 +103,5 @@ def _text(response: HttpResponse) -> str:
     """The text of an error; empty where the body has none."""
     try:
         return _error_body.decode(response.body).message
-    except UNDECODABLE:
+    except UNREADABLE:
         return ""

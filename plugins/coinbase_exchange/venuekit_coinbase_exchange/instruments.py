@@ -27,7 +27,7 @@ from typing import Final
 import msgspec
 from msgspec import Raw
 
-from venuekit_coinbase_exchange.payloads import VENUE, Product, decode
+from venuekit_coinbase_exchange.payloads import VENUE, Product
 from venuekit_spec import (
     Instrument,
     InstrumentKind,
@@ -35,6 +35,8 @@ from venuekit_spec import (
     MalformedMessage,
     PriceRule,
     SizeRule,
+    decimals_of,
+    decode,
 )
 
 PRODUCTS: Final = "products"
@@ -75,7 +77,7 @@ def read_instruments(body: bytes) -> list[Instrument]:
     A product whose own entry cannot be understood, or comes twice, is left out with a warning and costs no other.
     """
     found: dict[str, Instrument] = {}
-    for raw in decode(_products, body, PRODUCTS):
+    for raw in decode(_products, body, PRODUCTS, venue=VENUE):
         try:
             instrument = _instrument(raw)
         except MalformedMessage as error:
@@ -89,7 +91,7 @@ def read_instruments(body: bytes) -> list[Instrument]:
 
 def _instrument(raw: Raw) -> Instrument:
     """One product. Raises `MalformedMessage`."""
-    product = decode(_product, raw, PRODUCTS)
+    product = decode(_product, raw, PRODUCTS, venue=VENUE)
     where = f"{PRODUCTS} {product.id}"
     base, _, quote = product.id.partition("-")
     if not base or not quote or "-" in quote:
@@ -111,8 +113,8 @@ def _instrument(raw: Raw) -> Instrument:
         price=PriceRule(tick, minimum=tick),
         size=SizeRule(lot, quote_step=tick),
         status=status(product),
-        price_decimals=_decimals(tick),
-        size_decimals=_decimals(lot),
+        price_decimals=decimals_of(tick),
+        size_decimals=decimals_of(lot),
         minimum_notional=step(least) if least else None,
         maximum_open_orders=OPEN_ORDERS,
     )
@@ -126,8 +128,3 @@ def status(product: Product) -> InstrumentStatus:
         if getattr(product, flag):
             return meaning
     return InstrumentStatus.TRADING
-
-
-def _decimals(step: Decimal) -> int:
-    """How many decimals the multiples of a step need."""
-    return max(0, -int(step.normalize().as_tuple().exponent))

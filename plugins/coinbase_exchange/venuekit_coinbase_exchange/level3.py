@@ -26,7 +26,7 @@ from typing import Final
 import msgspec
 
 from venuekit_coinbase_exchange.description import COMPACT
-from venuekit_coinbase_exchange.payloads import VENUE, Moment, Schema, decode, instant
+from venuekit_coinbase_exchange.payloads import VENUE, Moment, Schema
 from venuekit_spec import (
     Channel,
     Instant,
@@ -36,6 +36,8 @@ from venuekit_spec import (
     OrderEvent,
     Side,
     Topic,
+    decode,
+    instant_of,
 )
 
 ACTIONS: Final[Mapping[str, OrderAction]] = MappingProxyType({
@@ -69,7 +71,7 @@ class Level3:
 
     def read(self, frame: bytes, now: Instant) -> OrderEvent | None:
         """A row -> its event; None for a product that is not listed. Raises `MalformedMessage`."""
-        row = decode(_row, frame, COMPACT)
+        row = decode(_row, frame, COMPACT, venue=VENUE)
         kind = str(row[0]) if row else ""
         columns = self._columns.get(kind)
         if columns is None or len(columns) != len(row):
@@ -108,6 +110,6 @@ def _event(told: Mapping[str, str], kind: str, instrument: str, frame: bytes, no
 def _time(text: str) -> Instant:
     """The instant of a row; 0 where it tells none that can be read, as nothing rests on it."""
     try:
-        return instant(msgspec.convert(text, Moment))
+        return instant_of(msgspec.convert(text, Moment))
     except msgspec.ValidationError:
         return 0

@@ -7,22 +7,15 @@ ignored: new ones may come at any time.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Final, Generic, Literal, TypeAlias, TypeVar
 
-import msgspec
-from msgspec import Meta, Raw, Struct
+from msgspec import Meta, Struct
 
-from venuekit_spec import MICROSECOND, SECOND, Instant, MalformedMessage
-
-T = TypeVar("T")
 P = TypeVar("P", str, float)
 
 VENUE: Final = "coinbase_exchange"
-
-UNDECODABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""What a decoder raises at bytes that are not what they should be: JSON or types, text that is no UTF-8, endless nesting."""
 
 Moment: TypeAlias = Annotated[datetime, Meta(tz=True)]
 """ISO 8601 with its zone: ``2014-11-07T08:19:27.028459Z``."""
@@ -31,25 +24,6 @@ WireSide: TypeAlias = Literal["buy", "sell"]
 
 Level: TypeAlias = tuple[P, str]
 """Price and size. The price is the wire's text, or the double of it."""
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def decode(decoder: msgspec.json.Decoder[T], body: bytes | Raw, topic: str) -> T:
-    """Bytes -> structure. Raises `MalformedMessage` that names `topic`, the request or the stream."""
-    try:
-        return decoder.decode(body)
-    except UNDECODABLE as error:
-        raise MalformedMessage(str(error), venue=VENUE, topic=topic, frame=bytes(body)) from error
-
-
-def instant(moment: datetime | None) -> Instant:
-    """A moment as nanoseconds since the epoch; 0 for none."""
-    if moment is None:
-        return 0
-    since = moment - _EPOCH
-    return (since.days * 86_400 + since.seconds) * SECOND + since.microseconds * MICROSECOND
-
 
 # --- books: https://docs.cdp.coinbase.com/exchange/websocket-feed/channels#level2-channel
 

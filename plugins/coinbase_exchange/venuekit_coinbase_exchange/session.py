@@ -38,7 +38,6 @@ from msgspec import Struct
 from venuekit_coinbase_exchange.description import COMPACT
 from venuekit_coinbase_exchange.level3 import SIDES, Level3
 from venuekit_coinbase_exchange.payloads import (
-    UNDECODABLE,
     VENUE,
     Change,
     Done,
@@ -55,12 +54,11 @@ from venuekit_coinbase_exchange.payloads import (
     Ticker,
     Update,
     WireSide,
-    decode,
-    instant,
 )
 from venuekit_coinbase_exchange.subscriptions import Stream, Subscriptions
 from venuekit_spec import (
     NOTHING,
+    UNREADABLE,
     BookDelta,
     BookSnapshot,
     Channel,
@@ -79,6 +77,8 @@ from venuekit_spec import (
     TopOfBook,
     Trade,
     Unsupported,
+    decode,
+    instant_of,
 )
 
 CHANNELS: Final[Mapping[tuple[Channel, str], str]] = MappingProxyType({
@@ -206,7 +206,7 @@ class CoinbaseExchangeSession:
             return self._row(frame, now)
         try:
             message = _message(frame)
-        except UNDECODABLE as error:
+        except UNREADABLE as error:
             return self._other(frame, str(error), now)
         return self._readers[type(message)](message, now)
 
@@ -260,7 +260,7 @@ class CoinbaseExchangeSession:
     def _update(self, route: _Route, frame: bytes, now: Instant) -> Outputs:
         try:
             update = route.update(frame)
-        except UNDECODABLE as error:
+        except UNREADABLE as error:
             raise _malformed(route.book, str(error), frame) from error
         bids: list[Row] = []
         asks: list[Row] = []
@@ -270,27 +270,27 @@ class CoinbaseExchangeSession:
             else:
                 asks.append((price, size))
         delta = BookDelta(
-            instrument=route.instrument, bids=bids, asks=asks, time=instant(update.time), received=now
+            instrument=route.instrument, bids=bids, asks=asks, time=instant_of(update.time), received=now
         )
         return (delta,) if not self._unsettled else self._told(route.book, delta)
 
     def _snapshot(self, route: _Route, frame: bytes, now: Instant) -> Outputs:
         try:
             book = route.snapshot(frame)
-        except UNDECODABLE as error:
+        except UNREADABLE as error:
             raise _malformed(route.book, str(error), frame) from error
         snapshot = BookSnapshot(
             instrument=route.instrument,
             bids=book.bids,
             asks=book.asks,
-            time=instant(book.time),
+            time=instant_of(book.time),
             received=now,
         )
         return self._told(route.book, snapshot)
 
     def _other(self, frame: bytes, reason: str, now: Instant) -> Outputs:
         """A frame that the decoder of messages did not know: a book, something that is not read, or nonsense."""
-        head = decode(_head, frame, "")
+        head = decode(_head, frame, "", venue=VENUE)
         if head.type not in KNOWN:
             return NOTHING
         route = self._route(head.product_id)
@@ -328,7 +328,7 @@ class CoinbaseExchangeSession:
             side=SIDES[match.side].opposite,
             key=str(match.trade_id),
             sequence=match.trade_id,
-            time=instant(match.time),
+            time=instant_of(match.time),
             received=now,
         )
         return (*outputs, *self._told(route.trades, trade))
@@ -342,7 +342,7 @@ class CoinbaseExchangeSession:
             bid=_level(ticker.best_bid, ticker.best_bid_size),
             ask=_level(ticker.best_ask, ticker.best_ask_size),
             last=ticker.sequence,
-            time=instant(ticker.time),
+            time=instant_of(ticker.time),
             received=now,
         )
         return self._told(route.top, top)
@@ -441,7 +441,7 @@ def _event(
         price=price,
         size=size,
         last=message.sequence,
-        time=instant(message.time),
+        time=instant_of(message.time),
         received=now,
     )
 

@@ -47,11 +47,12 @@ def test_it_claims_public_data_only() -> None:
 
 @pytest.mark.parametrize(("variant", "depth"), [("", 20), ("fast", 5)])
 def test_every_message_is_the_book(variant: str, depth: int) -> None:
-    """A book is replaced by each message, which is also its proof; the fast kind has fewer levels."""
+    """Each message replaces the book, which is also its proof, and best prices are merged; the fast kind has fewer levels."""
     rule = DESCRIPTION.topic_rule(Channel.BOOK, variant)
     assert rule is not None
     assert rule.sync is not None
     assert (rule.sync.snapshot, rule.sync.depth) == (SnapshotSource.EVERY_MESSAGE, depth)
+    assert rule.sync.overlay
     assert rule.sync.shows_loss
 
 

@@ -13,7 +13,7 @@ from msgspec.json import Decoder, encode
 from venuekit_hyperliquid.description import BOOK_DEPTHS, WEIGHT
 from venuekit_hyperliquid.errors import raise_for_error
 from venuekit_hyperliquid.instruments import read_instruments
-from venuekit_hyperliquid.payloads import VENUE, Book, ExchangeStatus, decode
+from venuekit_hyperliquid.payloads import VENUE, Book, ExchangeStatus
 from venuekit_hyperliquid.session import SILENCE, HyperliquidSession
 from venuekit_hyperliquid.suspects import Suspects
 from venuekit_spec import (
@@ -35,6 +35,7 @@ from venuekit_spec import (
     Session,
     Topic,
     Unsupported,
+    decode,
     http,
 )
 
@@ -68,7 +69,7 @@ class HyperliquidDataSource:
     def server_time(self) -> Flow[Instant]:
         """The venue's clock, to the millisecond."""
         response = yield from self._ask("exchangeStatus", LIGHT)
-        return decode(_status, response.body, "exchangeStatus").time * MILLISECOND
+        return decode(_status, response.body, "exchangeStatus", venue=VENUE).time * MILLISECOND
 
     def snapshot(self, topic: Topic, instrument: Instrument) -> Flow[BookSnapshot | OrderBookSnapshot]:
         """The book by REST, of 20 levels a side whatever the variant.
@@ -79,7 +80,7 @@ class HyperliquidDataSource:
             raise Unsupported(f"{VENUE} has no snapshot of {topic}")
         coin = instrument.native["socket"]
         response = yield from self._ask("l2Book", LIGHT, coin=coin)
-        book = decode(_book, response.body, f"l2Book {coin}")
+        book = decode(_book, response.body, f"l2Book {coin}", venue=VENUE)
         if book is None:
             raise Refused(f"there is no book of {coin}", venue=VENUE)
         if book.coin != coin:

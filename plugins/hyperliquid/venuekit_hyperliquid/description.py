@@ -2,7 +2,8 @@
 
 Every frame of a book is the whole of it, so nothing has to be joined and a lost frame is made good by the next. The frames
 are few: the default book, of 20 levels a side, comes about every five seconds for all coins at once; the fast one, of 5
-levels, twice a second. The top of the book comes with every block that changes it.
+levels, twice a second. The top of the book comes with every block that changes it, and is merged into the book of whoever
+subscribes to both.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def limit_report(response: HttpResponse) -> LimitReport:
 
 def _books(variant: str, depth: int) -> TopicRule:
     """Both kinds have the same names in frames, so those of one coin need two sockets."""
-    sync = SyncRule(snapshot=SnapshotSource.EVERY_MESSAGE, depth=depth, silence=BOOK_SILENCE)
+    sync = SyncRule(snapshot=SnapshotSource.EVERY_MESSAGE, depth=depth, overlay=True, silence=BOOK_SILENCE)
     return TopicRule(Channel.BOOK, sync=sync, variant=variant, group="book")
 
 

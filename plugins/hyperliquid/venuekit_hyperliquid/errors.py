@@ -26,6 +26,7 @@ from venuekit_spec import (
     Seconds,
     VenueUnavailable,
     excerpt,
+    retry_after,
 )
 
 PAUSE: Final[Seconds] = 10.0
@@ -55,5 +56,5 @@ def pause(response: HttpResponse) -> Seconds | None:
     """How long nothing is to be sent from this address; None where nothing is wrong."""
     if response.status != 429:
         return None
-    told = response.headers.get("retry-after", "")
-    return float(told) if told.isascii() and told.isdecimal() else PAUSE
+    told = retry_after(response)
+    return PAUSE if told is None else told

@@ -32,7 +32,7 @@ from typing import Final
 from msgspec import Raw
 from msgspec.json import Decoder
 
-from venuekit_hyperliquid.payloads import VENUE, Perp, PerpMeta, SpotMeta, SpotPair, Token, decode
+from venuekit_hyperliquid.payloads import VENUE, Perp, PerpMeta, SpotMeta, SpotPair, Token
 from venuekit_spec import (
     Instrument,
     InstrumentKind,
@@ -40,6 +40,7 @@ from venuekit_spec import (
     MalformedMessage,
     PriceRule,
     SizeRule,
+    decode,
 )
 
 SIGNIFICANT_FIGURES: Final = 5
@@ -87,9 +88,12 @@ def read_instruments(perps: bytes, spot: bytes) -> list[Instrument]:
     An entry that cannot be understood is left out with a warning, so that it costs no other; so is one that shares its id
     or a name with another.
     """
-    spot_meta = decode(_spot_meta, spot, "spotMeta")
+    spot_meta = decode(_spot_meta, spot, "spotMeta", venue=VENUE)
     tokens = {token.index: token for token in _tokens(spot_meta.tokens)}
-    found = [*_perpetuals(decode(_metas, perps, "allPerpMetas"), tokens), *_spot(spot_meta.universe, tokens)]
+    found = [
+        *_perpetuals(decode(_metas, perps, "allPerpMetas", venue=VENUE), tokens),
+        *_spot(spot_meta.universe, tokens),
+    ]
     found.sort(key=lambda each: (each.status is InstrumentStatus.DELISTED, int(each.native["asset"])))
     instruments: dict[str, Instrument] = {}
     names: set[str] = set()
@@ -106,7 +110,7 @@ def read_instruments(perps: bytes, spot: bytes) -> list[Instrument]:
 def _tokens(raws: list[Raw]) -> Iterator[Token]:
     for raw in raws:
         try:
-            yield decode(_token, raw, "spotMeta")
+            yield decode(_token, raw, "spotMeta", venue=VENUE)
         except MalformedMessage as error:
             _log.warning("a token is left out: %s", error)
 
@@ -116,14 +120,14 @@ def _perpetuals(metas: list[Raw], tokens: Mapping[int, Token]) -> Iterator[Instr
     for exchange, raw_meta in enumerate(metas):
         first = BUILDER_ASSETS + exchange * ASSETS_PER_BUILDER if exchange else 0
         try:
-            meta = decode(_meta, raw_meta, "allPerpMetas")
+            meta = decode(_meta, raw_meta, "allPerpMetas", venue=VENUE)
             quote = _known(tokens, meta.collateral_token or 0, raw_meta)
         except MalformedMessage as error:
             _log.warning("an exchange is left out: %s", error)
             continue
         for position, raw in enumerate(meta.universe):
             try:
-                perp = decode(_perp, raw, "allPerpMetas")
+                perp = decode(_perp, raw, "allPerpMetas", venue=VENUE)
                 yield _instrument(
                     InstrumentKind.PERPETUAL,
                     name=perp.name,
@@ -140,7 +144,7 @@ def _perpetuals(metas: list[Raw], tokens: Mapping[int, Token]) -> Iterator[Instr
 def _spot(pairs: list[Raw], tokens: Mapping[int, Token]) -> Iterator[Instrument]:
     for raw in pairs:
         try:
-            pair = decode(_pair, raw, "spotMeta")
+            pair = decode(_pair, raw, "spotMeta", venue=VENUE)
             base, quote = (_known(tokens, index, raw) for index in pair.tokens)
             yield _instrument(
                 InstrumentKind.SPOT,

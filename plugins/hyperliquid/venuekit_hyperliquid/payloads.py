@@ -11,18 +11,12 @@ from typing import Annotated, Final, Generic, Literal, TypeAlias, TypeVar
 from msgspec import Meta, Raw, Struct, field
 from msgspec.json import Decoder
 
-from venuekit_spec import MalformedMessage
-
-T = TypeVar("T")
 P = TypeVar("P", str, float)
 
 VENUE: Final = "hyperliquid"
 """The venue id, and the name of the entry point."""
 
 DOCS: Final = "https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api"
-
-UNREADABLE: Final = (ValueError, RecursionError)
-"""What bytes that mean nothing raise: msgspec's errors and those of text are ValueErrors; nesting may be too deep."""
 
 Milliseconds: TypeAlias = Annotated[int, Meta(ge=0, le=2**48)]
 """Since 1970; the bound lies some thousand years ahead."""
@@ -32,14 +26,6 @@ Number: TypeAlias = Annotated[str, Meta(pattern=r"\A[0-9]+(\.[0-9]+)?\Z", max_le
 
 Decimals: TypeAlias = Annotated[int, Meta(ge=0, le=40)]
 """A number of decimals."""
-
-
-def decode(decoder: Decoder[T], body: bytes | Raw, topic: str) -> T:
-    """Bytes -> structure. Raises `MalformedMessage` that names `topic`, the request."""
-    try:
-        return decoder.decode(body)
-    except UNREADABLE as error:
-        raise MalformedMessage(str(error), venue=VENUE, topic=topic, frame=bytes(body)) from error
 
 
 # --- the socket, to the venue

@@ -27,7 +27,6 @@ from venuekit_hyperliquid.payloads import (
     HEAD,
     NAMED,
     PING,
-    UNREADABLE,
     VENUE,
     AcknowledgedFrame,
     BookFrame,
@@ -44,6 +43,7 @@ from venuekit_hyperliquid.suspects import Suspects
 from venuekit_spec import (
     MILLISECOND,
     NOTHING,
+    UNREADABLE,
     BookSnapshot,
     Instant,
     InstrumentTable,

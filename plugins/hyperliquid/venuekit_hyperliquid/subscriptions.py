@@ -42,7 +42,6 @@ from venuekit_hyperliquid.description import BOOK_DEPTHS, FAST
 from venuekit_hyperliquid.payloads import (
     PING,
     SUBSCRIPTION,
-    UNREADABLE,
     VENUE,
     Acknowledged,
     Request,
@@ -51,6 +50,7 @@ from venuekit_hyperliquid.payloads import (
 from venuekit_hyperliquid.suspects import Suspects
 from venuekit_spec import (
     NOTHING,
+    UNREADABLE,
     Channel,
     Instant,
     InstrumentStatus,

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from venuekit_kraken.instruments import instruments as instruments_of
+from venuekit_kraken.instruments import instruments_of
 from venuekit_kraken.payloads import AssetPair
 from venuekit_spec import Instrument, InstrumentTable
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from venuekit_kraken.checksum import book_checksum
-from venuekit_kraken.instruments import instruments as instruments_of
+from venuekit_kraken.instruments import instruments_of
 from venuekit_kraken.payloads import AssetPair
 from venuekit_spec import Instrument, InstrumentTable, LocalError
 

@@ -18,6 +18,7 @@ from venuekit_spec import (
     HttpRequest,
     HttpResponse,
     InstrumentTable,
+    LimitReport,
     MalformedMessage,
     RateLimited,
     Refused,
@@ -70,6 +71,16 @@ def test_the_market_list(source: KrakenDataSource) -> None:
     pair = {"altname": "XBTUSD", "wsname": "XBT/USD", "pair_decimals": 1, "lot_decimals": 8}
     body = {"error": ["WGeneral:Something is slow"], "result": {"XXBTZUSD": pair}}
     assert [instrument.id for instrument in ended(source.instruments(), body)] == ["BTC-USD"]
+
+
+def test_a_market_that_cannot_be_understood_costs_no_other(
+    source: KrakenDataSource, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is left out with a warning that names it."""
+    pair = {"altname": "XBTUSD", "wsname": "XBT/USD", "pair_decimals": 1, "lot_decimals": 8}
+    body = {"error": [], "result": {"ODD": {**pair, "lot_decimals": "many"}, "XXBTZUSD": pair}}
+    assert [instrument.id for instrument in ended(source.instruments(), body)] == ["BTC-USD"]
+    assert "AssetPairs ODD" in caplog.text
 
 
 def test_a_snapshot_for_audits(source: KrakenDataSource, markets: InstrumentTable) -> None:
@@ -127,9 +138,9 @@ def test_errors_come_with_http_200(source: KrakenDataSource, error: str, kind: t
 
 @pytest.mark.parametrize(
     ("error", "wait"),
-    [("EService: Throttled: 12", 5.0), ("EService: Throttled: 3", 0.0), ("EService: Throttled: soon", None)],
+    [("EService: Throttled: 12", 5.0), ("EService: Throttled: 3", 0.0), ("EService: Throttled: soon", 5.0)],
 )
-def test_throttled_tells_when_to_come_back(source: KrakenDataSource, error: str, wait: float | None) -> None:
+def test_throttled_tells_when_to_come_back(source: KrakenDataSource, error: str, wait: float) -> None:
     """The instant that the venue names, counted from the receipt of the answer."""
     with pytest.raises(RateLimited) as raised:
         ended(source.server_time(), {"error": [error]}, received=7 * SECOND)
@@ -153,6 +164,31 @@ def test_a_ban_is_told_as_one(source: KrakenDataSource) -> None:
     with pytest.raises(RateLimited) as raised:
         ended(source.server_time(), b"", 403)
     assert raised.value.banned
+
+
+@pytest.mark.parametrize(
+    ("response", "report"),
+    [
+        (HttpResponse(200, b'{"error":[],"result":{}}'), LimitReport()),
+        (HttpResponse(200, b'{"error":["WGeneral:Slow"],"result":{}}'), LimitReport()),
+        (HttpResponse(200, b'{"error":["EQuery:Unknown asset pair"]}'), LimitReport()),
+        (
+            HttpResponse(200, b'{"error":["WGeneral:Slow","EAPI:Rate limit exceeded"]}'),
+            LimitReport(penalty=5.0),
+        ),
+        (
+            HttpResponse(200, b'{"error":["EService: Throttled: 12"]}', received=7 * SECOND),
+            LimitReport(penalty=5.0),
+        ),
+        (HttpResponse(429, b"<html>"), LimitReport(penalty=5.0)),
+        (HttpResponse(429, b"", {"retry-after": "30"}), LimitReport(penalty=30.0)),
+        (HttpResponse(403, b"<html>"), LimitReport(penalty=600.0, banned=True)),
+        (HttpResponse(502, b"<html>"), LimitReport()),
+    ],
+)
+def test_what_an_answer_says_of_limits(response: HttpResponse, report: LimitReport) -> None:
+    """A refusal for too many requests stops all of them, by whatever way it is told; nothing else does."""
+    assert DESCRIPTION.limit_report(response) == report
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def test_it_claims_public_data_only() -> None:
     ("variant", "depth"), [("", 100), ("10", 10), ("25", 25), ("100", 100), ("500", 500), ("1000", 1000)]
 )
 def test_each_depth_has_its_rule(variant: str, depth: int) -> None:
-    """A book is cut at the depth subscribed to, proven by the checksum alone, and at fault when crossed."""
+    """A book is cut at the depth subscribed to, proven by checksum and, below the ten levels of that, by audits."""
     rule = DESCRIPTION.topic_rule(Channel.BOOK, variant)
     assert rule is not None
     sync = rule.sync
@@ -56,7 +56,17 @@ def test_each_depth_has_its_rule(variant: str, depth: int) -> None:
     assert sync.crossed is Crossed.FAULT
     assert sync.checksum is not None
     assert sync.checksum.levels == 10
-    assert sync.proofs == ("checksum",)
+    assert sync.proofs == (("checksum", "audit") if depth > 10 else ("checksum",))
+
+
+def test_audits_leave_room_for_other_requests() -> None:
+    """A socket full of books takes less than all of the public requests for its audits."""
+    rule = DESCRIPTION.topic_rule(Channel.BOOK)
+    assert rule is not None
+    assert rule.sync is not None
+    assert rule.sync.audit is not None
+    [pool] = DESCRIPTION.pools
+    assert DESCRIPTION.sockets.topics < rule.sync.audit * pool.capacity / pool.period
 
 
 def test_depths_of_one_symbol_exclude_each_other() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec import ValidationError, convert
 
-from venuekit_kraken.instruments import instruments
+from venuekit_kraken.instruments import instruments_of
 from venuekit_kraken.payloads import AssetPair
 from venuekit_spec import InstrumentKind, InstrumentStatus, InstrumentTable
 
@@ -44,7 +44,7 @@ AAPL = {
 
 def table(**pairs: dict[str, Any]) -> InstrumentTable:
     """An AssetPairs result as instruments."""
-    return InstrumentTable(instruments({key: convert(pair, AssetPair) for key, pair in pairs.items()}))
+    return InstrumentTable(instruments_of({key: convert(pair, AssetPair) for key, pair in pairs.items()}))
 
 
 def test_one_market_has_four_names() -> None:

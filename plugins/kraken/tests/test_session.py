@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from venuekit_kraken.instruments import instruments as instruments_of
+from venuekit_kraken.instruments import instruments_of
 from venuekit_kraken.payloads import AssetPair
 from venuekit_kraken.session import KrakenSession
 from venuekit_spec import (
@@ -680,14 +680,51 @@ def test_bytes_that_are_no_frame(talk: Talk, frame: bytes) -> None:
     ],
 )
 def test_a_book_that_cannot_be_read_names_its_instrument(talk: Talk, old: str, new: str) -> None:
-    """What lost a message is known wherever the frame says so, and the frame is shown."""
+    """The book that lost a message is known wherever the frame says so, as the topic it is, and the frame is shown."""
     live(talk, MATIC)
     with pytest.raises(MalformedMessage) as raised:
         talk.feed(UPDATE.replace(old, new, 1))
     error = raised.value
-    assert (error.venue, error.topic, error.instrument) == ("kraken", "book", "MATIC-USD")
+    assert (error.venue, error.topic, error.instrument) == ("kraken", str(MATIC), "MATIC-USD")
     assert error.excerpt.startswith('{"channel":"book"')
     assert len(talk.feed(UPDATE)) == 1
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        UPDATE[:80],
+        UPDATE[:-1],
+        UPDATE.replace(",", ";", 1),
+        UPDATE.replace("0.5657", "0.5\ufffd").encode("utf-8")[:-3] + b"\xff",
+        UPDATE.replace('"channel":"book"', '"chan'),
+    ],
+)
+def test_a_frame_that_is_no_json_names_its_book_too(talk: Talk, frame: bytes | str) -> None:
+    """The checksum of ten levels would not show a loss below them, so the loser is looked for in the bytes."""
+    live(talk, BTC_10, MATIC)
+    with pytest.raises(MalformedMessage) as raised:
+        talk.feed(frame)
+    assert (raised.value.topic, raised.value.instrument) == (str(MATIC), "MATIC-USD")
+
+
+def test_a_book_of_another_depth_is_named_with_it(talk: Talk) -> None:
+    """The topic that lost a message is the one that was subscribed to, variant and all."""
+    live(talk, BTC_10)
+    with pytest.raises(MalformedMessage) as raised:
+        talk.feed(UPDATE.replace("MATIC/USD", "BTC/USD").replace("0.5657", "null", 1))
+    assert (raised.value.topic, raised.value.instrument) == (str(BTC_10), "BTC-USD")
+
+
+@pytest.mark.parametrize(
+    "frame", [UPDATE[:40], UPDATE + UPDATE.replace("MATIC", "BTC"), UPDATE.replace("MATIC", "DOGE")[:-1]]
+)
+def test_a_frame_that_is_no_json_and_names_none_or_several(talk: Talk, frame: str) -> None:
+    """Nobody is blamed where nothing, or more than one book, or one that nobody subscribed to is named."""
+    live(talk, BTC, MATIC)
+    with pytest.raises(MalformedMessage) as raised:
+        talk.feed(frame)
+    assert raised.value.instrument == ""
 
 
 def test_a_frame_that_names_nobody(talk: Talk) -> None:

@@ -11,6 +11,8 @@ from venuekit_kraken.data_source import KrakenDataSource
 from venuekit_kraken.description import DESCRIPTION
 from venuekit_spec import DataSource, Description, Environment, hookimpl
 
+__all__ = ["data_source", "describe"]
+
 
 @hookimpl
 def describe() -> Description:
@@ -20,8 +22,5 @@ def describe() -> Description:
 
 @hookimpl
 def data_source(environment: Environment) -> DataSource:
-    """The public side of Kraken in one environment."""
+    """The public side in one environment. Raises `LocalError` if it lacks a "rest" or a "stream" URL."""
     return KrakenDataSource(environment)
-
-
-__all__ = ["data_source", "describe"]

@@ -6,12 +6,13 @@ from collections.abc import Collection, Sequence
 from typing import Final
 from urllib.parse import quote
 
+from msgspec import Raw
 from msgspec.json import Decoder
 
 from venuekit_kraken.description import BOOK_DEPTHS, REST_POOL
 from venuekit_kraken.errors import result
-from venuekit_kraken.instruments import instruments
-from venuekit_kraken.payloads import VENUE, AssetPair, Depth, ServerTime
+from venuekit_kraken.instruments import read_instruments
+from venuekit_kraken.payloads import VENUE, Depth, ServerTime
 from venuekit_kraken.session import SILENCE, KrakenSession
 from venuekit_spec import (
     SECOND,
@@ -36,28 +37,28 @@ from venuekit_spec import (
 MAXIMUM_REST_DEPTH: Final = 500
 """The most levels a side that REST gives."""
 
-_TIME: Final = Decoder(ServerTime)
-_PAIRS: Final = Decoder(dict[str, AssetPair])
-_DEPTHS: Final = Decoder(dict[str, Depth])
+_server_time = Decoder(ServerTime)
+_pairs = Decoder(dict[str, Raw])
+_depths = Decoder(dict[str, Depth])
 
 
 class KrakenDataSource:
-    """The public side of one environment."""
+    """The public side in one environment, which needs a "rest" and a "stream" URL. Raises `LocalError` without them."""
 
     def __init__(self, environment: Environment) -> None:
         self._rest = environment.url("rest")
-        self._socket = environment.url("stream")
+        self._stream = environment.url("stream")
 
     def instruments(self) -> Flow[Sequence[Instrument]]:
         """Every spot market, with its trading rules."""
         response = yield from http(self._get("AssetPairs"))
-        pairs = result(response, "AssetPairs", _PAIRS)
-        return instruments(pairs)
+        pairs = result(response, "AssetPairs", _pairs)
+        return read_instruments(pairs)
 
     def server_time(self) -> Flow[Instant]:
         """The venue's clock. It tells whole seconds, cut: the true time is up to one second later."""
         response = yield from http(self._get("Time"))
-        return result(response, "Time", _TIME).unixtime * SECOND
+        return result(response, "Time", _server_time).unixtime * SECOND
 
     def snapshot(self, topic: Topic, instrument: Instrument) -> Flow[BookSnapshot | OrderBookSnapshot]:
         """The book by REST, for audits: without an id, and up to 500 levels a side.
@@ -70,7 +71,7 @@ class KrakenDataSource:
         depth = min(depth, MAXIMUM_REST_DEPTH)
         pair = quote(instrument.native["rest"], safe="")
         response = yield from http(self._get(f"Depth?pair={pair}&count={depth}"))
-        books = result(response, "Depth", _DEPTHS)
+        books = result(response, "Depth", _depths)
         if len(books) != 1:
             raise MalformedMessage(
                 f"{len(books)} books instead of one",
@@ -90,8 +91,8 @@ class KrakenDataSource:
 
     def dial(self, topics: Collection[Topic]) -> Flow[Dial]:
         """The public socket. No protocol pings: the session's own reach the venue behind its proxy, and it answers."""
-        return Dial(self._socket, ping=None, silence=SILENCE)
-        yield  # a flow without a request is still a generator
+        yield from ()
+        return Dial(self._stream, ping=None, silence=SILENCE)
 
     def session(self, dial: Dial, instruments: InstrumentTable) -> Session:
         """A fresh session for a socket opened so."""

@@ -12,17 +12,30 @@ Source: https://docs.kraken.com/api-reference/market-data/get-tradable-asset-pai
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Final
 
-from venuekit_kraken.payloads import AssetPair
-from venuekit_spec import Instrument, InstrumentKind, InstrumentStatus, PriceRule, SizeRule
+from msgspec import Raw
+from msgspec.json import Decoder
 
-V2_ASSETS: Final = {"XBT": "BTC", "XDG": "DOGE"}
+from venuekit_kraken.payloads import VENUE, AssetPair
+from venuekit_spec import (
+    Instrument,
+    InstrumentKind,
+    InstrumentStatus,
+    MalformedMessage,
+    PriceRule,
+    SizeRule,
+    decode,
+)
+
+V2_ASSETS: Final[Mapping[str, str]] = MappingProxyType({"XBT": "BTC", "XDG": "DOGE"})
 """Assets that WebSocket v2 calls otherwise than REST and v1."""
 
-STATUSES: Final = {
+STATUSES: Final[Mapping[str, InstrumentStatus]] = MappingProxyType({
     "online": InstrumentStatus.TRADING,
     "cancel_only": InstrumentStatus.CANCEL_ONLY,
     "post_only": InstrumentStatus.POST_ONLY,
@@ -31,12 +44,31 @@ STATUSES: Final = {
     "maintenance": InstrumentStatus.HALTED,
     "work_in_progress": InstrumentStatus.HALTED,
     "delisted": InstrumentStatus.DELISTED,
-}
+})  # fmt: skip
 """What Kraken says of a market or of the whole system, and what it comes to."""
 
 
-def instruments(pairs: Mapping[str, AssetPair]) -> list[Instrument]:
-    """The instruments of an AssetPairs answer (REST key -> market), in its order, ordinary ones first."""
+_log = logging.getLogger(__name__)
+
+_pair = Decoder(AssetPair)
+
+
+def read_instruments(raws: Mapping[str, Raw]) -> list[Instrument]:
+    """The result of AssetPairs (REST key -> market) -> its instruments, in its order, ordinary ones first.
+
+    A market that cannot be understood is left out with a warning, so that it costs no other.
+    """
+    pairs: dict[str, AssetPair] = {}
+    for rest_key, raw in raws.items():
+        try:
+            pairs[rest_key] = decode(_pair, raw, f"AssetPairs {rest_key}", venue=VENUE)
+        except MalformedMessage as error:
+            _log.warning("an instrument is left out: %s", error)
+    return instruments_of(pairs)
+
+
+def instruments_of(pairs: Mapping[str, AssetPair]) -> list[Instrument]:
+    """The instruments that markets (by REST key) come to, in their order, ordinary ones first."""
     found: dict[str, Instrument] = {}
     for rest_key, pair in sorted(pairs.items(), key=lambda item: not _ordinary(item[1])):
         base, slash, quote = pair.wsname.partition("/")

@@ -16,9 +16,6 @@ from msgspec.json import Decoder
 VENUE: Final = "kraken"
 """The venue id, and the name of the entry point."""
 
-UNREADABLE: Final = (ValueError, RecursionError)
-"""What bytes that mean nothing raise: msgspec's errors and those of text are ValueErrors; nesting may be too deep."""
-
 Decimals = Annotated[int, Meta(ge=0, le=40)]
 """A number of decimals."""
 
@@ -179,19 +176,12 @@ class SystemStatus(Struct):
     system: str
 
 
-class Named(Struct):
-    """The symbol of a datum that cannot be read otherwise: whose message was lost."""
-
-    symbol: str = ""
-
-
 FRAME: Final = Decoder(Frame)
 SUBSCRIPTION_ANSWER: Final = Decoder(SubscriptionAnswer)
 BOOKS: Final = Decoder(list[Book])
 TRADES: Final = Decoder(list[PublicTrade])
 TICKERS: Final = Decoder(list[Ticker])
 STATUSES: Final = Decoder(list[SystemStatus])
-NAMES: Final = Decoder(list[Named])
 
 # REST
 

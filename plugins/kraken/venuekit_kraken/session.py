@@ -12,23 +12,22 @@ Source: https://docs.kraken.com/exchange/guides/websockets/introduction
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+import re
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, Final
 
-from msgspec import Raw
 from msgspec.json import encode
 
 from venuekit_kraken import payloads
 from venuekit_kraken.description import BOOK_DEPTHS
 from venuekit_kraken.instruments import STATUSES
-from venuekit_kraken.payloads import UNREADABLE, VENUE
+from venuekit_kraken.payloads import VENUE
 from venuekit_kraken.subscriptions import Subscriptions
 from venuekit_spec import (
-    MICROSECOND,
     NOTHING,
-    SECOND,
+    UNREADABLE,
     BookDelta,
     BookSnapshot,
     Instant,
@@ -49,6 +48,7 @@ from venuekit_spec import (
     Unsupported,
     Wake,
     after,
+    instant_of,
 )
 
 QUIET: Final[Seconds] = 5.0
@@ -60,9 +60,11 @@ SILENCE: Final[Seconds] = 10.0
 MAXIMUM_EXPONENT: Final = 40
 """Beyond this a number is no price and no size, and writing it out would fill the memory."""
 
-SIDES: Final = {"buy": Side.BUY, "sell": Side.SELL}
+SIDES: Final[Mapping[str, Side]] = MappingProxyType({"buy": Side.BUY, "sell": Side.SELL})
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+CHANNEL: Final = re.compile(rb'"channel"\s*:\s*"(\w{1,40})"')
+SYMBOL: Final = re.compile(rb'"symbol"\s*:\s*"([^"\\]{1,80})"')
+"""Where a frame that cannot be read names what it is about."""
 
 
 class KrakenSession:
@@ -70,7 +72,6 @@ class KrakenSession:
 
     def __init__(self, instruments: InstrumentTable) -> None:
         self._instruments = instruments
-        self._ids = instruments.ids_by_native("socket")
         self._subscriptions = Subscriptions(instruments)
         self._open = False
         self._heard: Instant = 0
@@ -111,7 +112,7 @@ class KrakenSession:
         try:
             head = payloads.FRAME.decode(frame)
         except UNREADABLE as error:
-            raise MalformedMessage(str(error), venue=VENUE, frame=frame) from error
+            raise self._malformed(frame, error, payloads.Frame()) from error
         try:
             read = self._readers.get(head.channel)
             if read is not None:
@@ -120,13 +121,7 @@ class KrakenSession:
                 answer = payloads.SUBSCRIPTION_ANSWER.decode(frame)
                 return self._subscriptions.answer(answer, head.method, now)
         except UNREADABLE as error:
-            raise MalformedMessage(
-                str(error),
-                venue=VENUE,
-                topic=head.channel or head.method,
-                instrument=self._loser(head.data),
-                frame=frame,
-            ) from error
+            raise self._malformed(frame, error, head) from error
         return NOTHING
 
     def tick(self, now: Instant) -> Outputs:
@@ -180,7 +175,7 @@ class KrakenSession:
                         bids=bids,
                         asks=asks,
                         checksum=book.checksum,
-                        time=_instant(book.timestamp),
+                        time=instant_of(book.timestamp),
                         received=now,
                     )
                 )
@@ -192,7 +187,7 @@ class KrakenSession:
                         asks=asks,
                         depth=BOOK_DEPTHS[topic.variant],
                         checksum=book.checksum,
-                        time=_instant(book.timestamp),
+                        time=instant_of(book.timestamp),
                         received=now,
                     )
                 )
@@ -211,7 +206,7 @@ class KrakenSession:
                 side=SIDES[trade.side],
                 key=str(trade.trade_id),
                 sequence=trade.trade_id,
-                time=_instant(trade.timestamp),
+                time=instant_of(trade.timestamp),
                 received=now,
             )
             for trade in payloads.TRADES.decode(head.data)
@@ -224,7 +219,7 @@ class KrakenSession:
                 instrument=topic.instrument,
                 bid=_side(ticker.bid, ticker.bid_qty),
                 ask=_side(ticker.ask, ticker.ask_qty),
-                time=_instant(ticker.timestamp),
+                time=instant_of(ticker.timestamp),
                 received=now,
             )
             for ticker in payloads.TICKERS.decode(head.data)
@@ -249,13 +244,26 @@ class KrakenSession:
             out.append(StatusChange(instrument=id_, status=status, received=now))
         return out
 
-    def _loser(self, data: Raw) -> str:
-        """The instrument that the first of unreadable `data` names; empty where it names none that is known."""
-        try:
-            first = payloads.NAMES.decode(data)[:1]
-        except UNREADABLE:
-            return ""
-        return self._ids.get(first[0].symbol, "") if first else ""
+    def _malformed(self, frame: bytes, error: Exception, head: payloads.Frame) -> MalformedMessage:
+        """The error of a frame that could not be read. Whose message was lost is looked for in its bytes, JSON or not:
+        the checksum of the best ten levels would not show a loss further down.
+        """
+        channel = head.channel or _only(CHANNEL, frame)
+        symbol = "" if head.method else _only(SYMBOL, frame)
+        topic = self._subscriptions.topic(channel or "book", symbol)
+        return MalformedMessage(
+            str(error),
+            venue=VENUE,
+            topic=str(topic or channel or head.method),
+            instrument=topic.instrument if topic else "",
+            frame=frame,
+        )
+
+
+def _only(name: re.Pattern[bytes], frame: bytes) -> str:
+    """What a name is said to be, all over a frame; empty where that is nothing, or several things."""
+    found = {*name.findall(frame)}
+    return found.pop().decode(errors="replace") if len(found) == 1 else ""
 
 
 def plain(number: Decimal) -> str:
@@ -278,10 +286,3 @@ def plain(number: Decimal) -> str:
 def _side(price: Decimal | None, size: Decimal | None) -> Row | None:
     """One side of a ticker; an empty side has no price."""
     return (plain(price), plain(size)) if price and size else None
-
-
-def _instant(moment: datetime | None) -> Instant:
-    if moment is None:
-        return 0
-    since = moment - _EPOCH
-    return (since.days * 86_400 + since.seconds) * SECOND + since.microseconds * MICROSECOND

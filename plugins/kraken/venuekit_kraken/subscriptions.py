@@ -26,8 +26,9 @@ Source: https://docs.kraken.com/exchange/api-reference/spot-websocket-v2/book
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from enum import Enum, auto
+from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
 from msgspec import Struct
@@ -59,9 +60,18 @@ BATCH: Final = 100
 FINAL_REFUSAL: Final = "Currency pair not"
 """How a refusal begins that no later attempt would change ("Currency pair not supported XYZ/USD")."""
 
-WIRE_CHANNELS: Final = {Channel.BOOK: "book", Channel.TRADES: "trade", Channel.TOP: "ticker"}
+WIRE_CHANNELS: Final[Mapping[Channel, str]] = MappingProxyType({
+    Channel.BOOK: "book",
+    Channel.TRADES: "trade",
+    Channel.TOP: "ticker",
+})  # fmt: skip
+"""What the venue calls the channels."""
 
-VARIANTS: Final[dict[str, Collection[str]]] = {"book": BOOK_DEPTHS.keys(), "trade": {""}, "ticker": {""}}
+VARIANTS: Final[Mapping[str, Collection[str]]] = MappingProxyType({
+    "book": BOOK_DEPTHS.keys(),
+    "trade": {""},
+    "ticker": {""},
+})  # fmt: skip
 """Which `Topic.variant` each channel of the venue has."""
 
 

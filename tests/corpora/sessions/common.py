@@ -47,12 +47,16 @@ from venuekit_spec import (
     Topic,
     TopicRule,
     Unsupported,
+    VenueUnavailable,
     hookimpl,
     http,
 )
 
 UNREADABLE = (msgspec.DecodeError, LookupError, TypeError, ValueError, ArithmeticError, AttributeError)
 """What comes out of a frame that is not as expected."""
+
+BAD_REQUEST = 400
+"""The first HTTP status that is a refusal."""
 
 
 class SmallSession:
@@ -152,8 +156,18 @@ class SmallDataSource:
         return self.session_type(dial, instruments)
 
     def get(self, path: str) -> Flow[HttpResponse]:
-        """GET a path under the URL "rest" of the environment."""
-        return (yield from http(HttpRequest("GET", f"{self.environment.url('rest')}{path}", label=path)))
+        """GET a path under the URL "rest" of the environment.
+
+        Raises `VenueUnavailable` for a refusal, `MalformedMessage` for what is no JSON.
+        """
+        response = yield from http(HttpRequest("GET", f"{self.environment.url('rest')}{path}", label=path))
+        if response.status >= BAD_REQUEST:
+            raise VenueUnavailable(f"{path}: HTTP {response.status}")
+        try:
+            msgspec.json.decode(response.body)
+        except UNREADABLE as error:
+            raise MalformedMessage(repr(error), topic=path) from error
+        return response
 
 
 @frozen

@@ -2,11 +2,15 @@
 
 `Changes` is conflated: whoever is slow sees fewer states, and always the latest. `EveryChange` is complete: every message is
 queued, and a consumer that falls further behind than its buffer is told how many it missed.
+
+Whoever leaves a loop over one of them early need not close it: a book holds on to none of its followers.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Self, TypeAlias
+from weakref import finalize, ref
 
 import anyio
 from msgspec import Struct
@@ -51,7 +55,9 @@ class Changes:
         self._book = book
         self._changed = True
         self._waiting: anyio.Event | None = None
-        book.listeners.append(self._notice)
+        self._listener = _listener(self)
+        book.listeners.append(self._listener)
+        finalize(self, _forget, book, self._listener)
 
     def __aiter__(self) -> Changes:
         return self
@@ -75,8 +81,7 @@ class Changes:
 
     def close(self) -> None:
         """Stop listening; twice is harmless."""
-        if self._notice in self._book.listeners:
-            self._book.listeners.remove(self._notice)
+        _forget(self._book, self._listener)
 
     def _notice(self, _message: BookMessage) -> None:
         self._changed = True
@@ -91,17 +96,35 @@ class EveryChange(Subscription[BookMessage]):
     def __init__(self, book: OrderBook, buffer: int) -> None:
         super().__init__(Broadcast(), buffer)
         self._book = book
-        book.listeners.append(self._notice)
+        self._listener = _listener(self)
+        book.listeners.append(self._listener)
+        finalize(self, _forget, book, self._listener)
         if book.state is BookState.CLOSED:
             self.close()
 
     def close(self) -> None:
         """Stop listening; what is queued can still be read."""
-        if self._notice in self._book.listeners:
-            self._book.listeners.remove(self._notice)
+        _forget(self._book, self._listener)
         super().close()
 
     def _notice(self, message: BookMessage) -> None:
         self.push(message)
         if isinstance(message, StateChange) and message.state is BookState.CLOSED:
             self.close()
+
+
+def _listener(follower: Changes | EveryChange) -> Callable[[BookMessage], None]:
+    """Tells a follower for as long as somebody else holds on to it."""
+    followed = ref(follower)
+
+    def tell(message: BookMessage) -> None:
+        follower = followed()
+        if follower is not None:
+            follower._notice(message)  # noqa: SLF001  # a friend: both stand here
+
+    return tell
+
+
+def _forget(book: OrderBook, listener: Callable[[BookMessage], None]) -> None:
+    if listener in book.listeners:
+        book.listeners.remove(listener)

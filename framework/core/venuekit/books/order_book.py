@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from venuekit.books.book import BookView, OrderBook
 from venuekit.books.orders import ActiveOrders
-from venuekit.books.sides import OrderQueues, OrderSides
-from venuekit_spec import ActiveOrderTracker, Instrument, RestingOrder, Side, Unsupported
+from venuekit.books.sides import OrderSides
+from venuekit_spec import ActiveOrderTracker, Instrument, OrderQueues, RestingOrder, Side, Unsupported
 
 
 class BookOrder(NamedTuple):

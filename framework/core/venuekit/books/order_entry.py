@@ -84,11 +84,14 @@ class OrderByOrderEntry(TrackerEntry[OrderBookSnapshot, OrderEvent]):
             step.append(delta)
         if not delta.more:
             self._step = []
-            self._finish(step, None, delta.received)
+            self._finish(step, delta.checksum, delta.received)
 
     def _move(self, event: BookEvent, reason: str, now: Instant) -> None:
         self._step.clear()
         super()._move(event, reason, now)
+
+    def _tells(self, _delta: OrderEvent, /) -> bool:
+        return bool(self._orders.changed)
 
     def _snapshot_of_book(self, now: Instant) -> OrderBookSnapshot:
         queues = self._orders.queues
@@ -107,8 +110,8 @@ class OrderByOrderEntry(TrackerEntry[OrderBookSnapshot, OrderEvent]):
             received=now,
         )
 
-    def _checksum_of(self, _snapshot: OrderBookSnapshot, /) -> int | None:
-        return None
+    def _checksum_of(self, snapshot: OrderBookSnapshot, /) -> int | None:
+        return snapshot.checksum
 
     def _malformed(
         self, error: Exception, message: OrderBookSnapshot | OrderEvent, *, live: bool = False

@@ -12,7 +12,7 @@ OPEN      s = r, same price       (as above)               none: it was told aga
 OPEN      s = 0                   none, *empty*            is gone, *replaced*
 CHANGE    s < r, same price       none, *unknown*          has s, keeps its place
 CHANGE    s = r, same price       none, *unknown*          none
-CHANGE    s > r, same price       none, *unknown*          has s, goes to the tail
+CHANGE    s > r, same price       none, *unknown*          has s, goes to the tail; with `keeps_place` it keeps its own
 CHANGE    another price           none, *unknown*          leaves, rests at the tail of the new price with s
 CHANGE    s = 0                   none, *unknown*          is gone
 CHANGE    no price or no size     none, *unknown*          what is not told stays
@@ -222,7 +222,7 @@ class ActiveOrders:
         before = Decimal(queue[order_id])
         if size == before:
             return _NO_ROWS
-        if size > before:
+        if size > before and not event.keeps_place:
             del queue[order_id]
         queue[order_id] = text
         level.total = _add(_subtract(level.total, before), size)

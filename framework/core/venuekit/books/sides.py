@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
-from typing import Any, Generic, Protocol, Self, TypeVar, runtime_checkable
+from typing import Any, Generic, Self, TypeVar
 
 from venuekit.books.audit import Drift, differences
 from venuekit.books.ladder import Ladder, exact
@@ -21,7 +21,7 @@ from venuekit_spec import (
     OrderBookRow,
     OrderBookSnapshot,
     OrderEvent,
-    RestingOrder,
+    OrderQueues,
     Row,
     Rows,
     Side,
@@ -64,6 +64,12 @@ class Sides(ABC, Generic[S, D]):
         """Become what others are."""
         self.bids.adopt(other.bids)
         self.asks.adopt(other.asks)
+
+    def know_to(self, other: Self) -> None:
+        """Beyond what others know, nothing is known here either."""
+        for mine, others in ((self.bids, other.bids), (self.asks, other.asks)):
+            mine.align(others)
+            mine.horizon = others.horizon
 
     def cut(self, depth: int) -> None:
         """Drop the levels beyond the best `depth` of each side."""
@@ -127,26 +133,6 @@ class LevelSides(Sides[BookSnapshot, BookDelta]):
         return type(self)(*self._empty())
 
 
-@runtime_checkable
-class OrderQueues(ActiveOrderTracker, Protocol):
-    """A tracker that tells its queues too, as the standard one does.
-
-    A window of limited depth, a checksum over orders, and reading single orders want this.
-    """
-
-    def queue(self, side: Side, price: str | Decimal) -> Sequence[RestingOrder]:
-        """The orders at one price, in queue order."""
-        ...
-
-    def find(self, order_id: str) -> RestingOrder | None:
-        """One order; None when it is not in the book."""
-        ...
-
-    def forget(self, side: Side, price: str) -> None:
-        """A level left the window of the feed."""
-        ...
-
-
 class OrderSides(Sides[OrderBookSnapshot, OrderEvent]):
     """Of a feed that tells orders: an `ActiveOrderTracker` makes rows of its messages, ``(price, size, orders, own size)``.
 
@@ -178,7 +164,8 @@ class OrderSides(Sides[OrderBookSnapshot, OrderEvent]):
         """Become what a snapshot says."""
         bids, asks = self.tracker.restart(snapshot)
         for ladder, rows in ((self.bids, bids), (self.asks, asks)):
-            ladder.load([_row(row) for row in reversed(rows)])  # the best last, as a ladder sorts
+            # the best last, as a ladder sorts
+            ladder.load([_row(row) for row in reversed(rows)], snapshot.depth)
 
     def apply(self, event: OrderEvent, /) -> None:
         """Change what an event says."""

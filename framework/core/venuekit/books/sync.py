@@ -142,8 +142,8 @@ def _spans_last(book: Follower, delta: Sequenced) -> Verdict:
         return GAP
     if last < at:
         return STALE
-    if delta.previous == at:
-        return APPLY  # the snapshot stands where the message before it ended
+    if delta.previous == at:  # the snapshot was taken between the two
+        return APPLY
     return APPLY if (last if first is None else first) <= at else GAP
 
 

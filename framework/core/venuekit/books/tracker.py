@@ -53,7 +53,10 @@ from venuekit_spec import (
 )
 
 KEPT_DELTAS: Final = 20_000
-"""How many deltas wait for a snapshot at most; the oldest are dropped, which a snapshot then shows as too old."""
+"""How many deltas wait for a snapshot at most; the oldest are dropped, which a snapshot then shows as too old.
+
+An audit that would keep more proves nothing and ends.
+"""
 
 STALE_RUN: Final = 100
 """How many stale deltas in a row a joined book takes for repetitions; more of them are a sequence that began anew."""
@@ -206,6 +209,8 @@ class TrackerEntry(ABC, Generic[S, D]):
 
     def disconnected(self, reason: str, now: Instant) -> None:
         """The socket is gone."""
+        if self.book.state is BookState.CLOSED:
+            return
         self._forget_kept()
         self._move(BookEvent.DISCONNECTED, reason, now)
 
@@ -294,6 +299,8 @@ class TrackerEntry(ABC, Generic[S, D]):
     def copy(self, live: Self, now: Instant) -> None:
         """Start from another book of the same feed, instead of a snapshot of the venue."""
         self.snapshot(live._snapshot_of_book(now))
+        if self.rule.depth is None:
+            self._sides.know_to(live._sides)
 
     def as_good(self, shadow: Self) -> bool:
         """Whether a book built beside this one may take its place: proven, and where it is a copy, met by its own feed.
@@ -315,6 +322,8 @@ class TrackerEntry(ABC, Generic[S, D]):
         if other.state is BookState.CLOSED:  # the venue refused it there
             self.close(other.reason, now)
             return
+        if self.rule.global_ids and book.live and other.live and (other.last or 0) < (book.last or 0):
+            return  # the other socket lags: what it brings is stale until it has caught up, and nothing is missed
         self._sides.adopt(shadow._sides)
         self._follower, self._kept, self.heard = shadow._follower, shadow._kept, shadow.heard
         self._was_live, self._reached, self._bests = (
@@ -345,8 +354,11 @@ class TrackerEntry(ABC, Generic[S, D]):
     # Audits
 
     def begin_audit(self) -> bool:
-        """Keep the deltas from here on, for comparison; whether there is anything to audit."""
-        if self.book.state is not LIVE:
+        """Keep the deltas from here on, for comparison; whether there is anything to audit.
+
+        An audit that waits for its window to pass is not begun anew: it would never be settled.
+        """
+        if self.book.state is not LIVE or (self._audit is not None and self._audit.conclude is not None):
             return False
         self._audit = _Audit()
         return True
@@ -373,6 +385,10 @@ class TrackerEntry(ABC, Generic[S, D]):
     @abstractmethod
     def _settle(self, delta: D) -> None:
         """A delta was applied: `_finish` the step that it completes."""
+
+    def _tells(self, _delta: D, /) -> bool:
+        """Whether a delta that was just applied is news to listeners."""
+        return True
 
     @abstractmethod
     def _snapshot_of_book(self, now: Instant) -> S:
@@ -435,20 +451,22 @@ class TrackerEntry(ABC, Generic[S, D]):
         book.last, book.time, book.received = snapshot.last, snapshot.time, snapshot.received
         book.evidence.restart(snapshot.received)
         self._note_bests()
-        if not self._join_kept(snapshot):
+        joined = self._join_kept(snapshot)
+        if joined is None:
             return
         fault = self._fault(self._checksum_of(snapshot), snapshot.received)
         if fault:
             self.lost(fault, snapshot.received)
             return
-        repaired = self._was_live
+        repaired = self._was_live and book.state is not LIVE
         book.revision += 1
         self.counters.snapshots += 1
         self.counters.repairs += repaired
         self._was_live = True
         self._audit = None
         self._move(BookEvent.JOINED, "", snapshot.received)
-        self._tell(snapshot)
+        for message in (snapshot, *joined):
+            self._tell(message)
 
     def _goes_back(self, snapshot: S) -> bool:
         """Whether a snapshot by REST is older than what the book showed before: a lagging or cached answer."""
@@ -456,25 +474,28 @@ class TrackerEntry(ABC, Generic[S, D]):
             return False
         return snapshot.last is not None and self._reached is not None and snapshot.last < self._reached
 
-    def _join_kept(self, snapshot: S) -> bool:
-        """Apply what waited for the snapshot. False: it is too old, or there is a hole in what waited."""
+    def _join_kept(self, snapshot: S) -> list[D] | None:
+        """Apply what waited for the snapshot; what was applied. None: it is too old, or what waited has a hole."""
         kept, stale, applied = self._kept, 0, self.counters.deltas
+        joined: list[D] = []
         if self.rule.join is Join.NEWER and kept and _precedes(snapshot, kept[0]):
             self._too_old(kept[0], snapshot.received)
-            return False
+            return None
         while kept:
             verdict = self._follower.judge(kept[0])
             if verdict is GAP:
                 self.counters.deltas = applied
                 self._too_old(kept[0], snapshot.received)
-                return False
+                return None
             delta = kept.popleft()
             if verdict is STALE:
                 stale += 1
             else:
                 self._apply(delta)
+                if self._tells(delta):
+                    joined.append(delta)
         self.counters.stale += stale
-        return True
+        return joined
 
     def _too_old(self, delta: D, now: Instant) -> None:
         """The snapshot ends before the feed began (or what waited for it has a hole): another is wanted."""
@@ -495,8 +516,7 @@ class TrackerEntry(ABC, Generic[S, D]):
         except _UNREADABLE as error:
             raise self._malformed(error, delta) from error
         if self._audit is not None:
-            self._audit.deltas.append(delta)
-            self._audit.changed.append(self._sides.changed_by(delta))
+            self._note(self._audit, delta)
         follower.advance(delta)
         book.last = follower.at
         book.time = delta.time
@@ -505,6 +525,14 @@ class TrackerEntry(ABC, Generic[S, D]):
         book.evidence.sequence += 1
         self.counters.deltas += 1
         self._stale_run = 0
+
+    def _note(self, audit: _Audit[S, D], delta: D) -> None:
+        """Keep a delta for an audit; one whose snapshot is never reached does not go on for ever."""
+        audit.deltas.append(delta)
+        audit.changed.append(self._sides.changed_by(delta))
+        if len(audit.deltas) > KEPT_DELTAS:
+            self.counters.audits_open += 1
+            self._audit = None
 
     def _fault(self, checksum: int | None, now: Instant) -> str:
         """What contradicts the book after a message; empty when nothing does."""
@@ -588,6 +616,9 @@ class TrackerEntry(ABC, Generic[S, D]):
         self._sides.adopt(fresh)
         self._note_bests()
         self._audited(drift, snapshot.received)
+        fault = self._fault(None, snapshot.received)
+        if fault:
+            self.lost(fault, snapshot.received)
 
     def _conclude_by_window(self, audit: _Audit[S, D], now: Instant) -> None:
         self._audit = None
@@ -682,8 +713,10 @@ class OrderBookTrackerEntry(TrackerEntry[BookSnapshot, BookDelta]):
         super().__init__(topic, rule, need, book, self._levels, Follower(rule), venue=venue)
 
     def top(self, top: TopOfBook) -> None:
-        """Merge a best bid and ask from a channel of its own, where the rule says so and it is not older than the book."""
-        self.heard = top.received
+        """Merge a best bid and ask from a channel of its own, where the rule says so and it is not older than the book.
+
+        It is no sign of life of the book's own channel: the levels behind the best ones come by that alone.
+        """
         book = self.book
         if not self.rule.overlay or not book.live:
             return
@@ -697,18 +730,20 @@ class OrderBookTrackerEntry(TrackerEntry[BookSnapshot, BookDelta]):
         book.time, book.received = top.time, top.received
         book.revision += 1
         self.counters.overlays += 1
-        self._tell(top)
+        fault = self._fault(None, top.received)
+        if fault:
+            self.lost(fault, top.received)
+        else:
+            self._tell(top)
 
     def _snapshot_of_book(self, now: Instant) -> BookSnapshot:
         book = self.book
         bids, asks = (book.rows(side) for side in Side)
-        limited = book.bids_known_to is not None or book.asks_known_to is not None
         return BookSnapshot(
             instrument=book.instrument.id,
             bids=bids,
             asks=asks,
             last=book.last,
-            depth=max(1, min(len(bids), len(asks))) if limited else None,
             time=book.time,
             received=now,
         )

@@ -1,13 +1,15 @@
 """The command line: ``venuekit connectors | describe | book | record | replay``.
 
 Each command is a module here and is imported only when it is called. An error that venuekit raises on purpose is one line on
-stderr and exit code 1; Ctrl-C ends any command quietly with exit code 130.
+stderr and exit code 1, and so is a disk or a terminal that fails; Ctrl-C ends any command quietly with exit code 130.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Final
 
 import click
@@ -46,6 +48,9 @@ def venuekit() -> None:
 
 def main() -> None:
     """Run the command line, as the ``venuekit`` script does."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that knows no bars gets question marks
     try:
         venuekit(standalone_mode=False)
     except (KeyboardInterrupt, click.Abort):
@@ -56,8 +61,12 @@ def main() -> None:
     except VenuekitError as error:
         click.echo(f"venuekit: {error}", err=True)
         sys.exit(1)
-    except BrokenPipeError:
+    except BrokenPipeError:  # whoever read it has enough; what is still buffered goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        click.echo(f"venuekit: {error}", err=True)
+        sys.exit(1)
 
 
 __all__ = ["main", "venuekit"]

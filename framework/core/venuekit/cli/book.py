@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 from functools import partial
 
 import anyio
 import click
 
-from venuekit.books import OrderBook
+from venuekit.books import OrderBook, StateChange
+from venuekit.cli.terminal import run, tell
+from venuekit.drivers.tasks import helpers
+from venuekit.exchange import Exchange, open_exchange
 
 
 @click.command("book", short_help="a live order book in the terminal")
@@ -18,11 +22,15 @@ from venuekit.books import OrderBook
     "--environment", default="", help="Where the venue runs, for example testnet; its first one by default."
 )
 @click.option("--variant", default="", help="One of several book feeds, for example a depth.")
-@click.option("--depth", default=10, show_default=True, help="Levels a side.")
+@click.option("--depth", type=click.IntRange(min=1), default=10, show_default=True, help="Levels a side.")
 @click.option("--once", is_flag=True, help="Print the first proven state and end.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, a line for each state.")
 @click.option(
-    "--timeout", default=30.0, show_default=True, help="Seconds to wait for the first proven state."
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=30.0,
+    show_default=True,
+    help="Seconds until the first proven state, connecting included.",
 )
 def command(
     venue: str,
@@ -35,7 +43,7 @@ def command(
     timeout: float,
 ) -> None:
     """Show the live book of PAIR (canonical, for example BTC-USDT) on VENUE."""
-    anyio.run(
+    run(
         partial(
             _show,
             venue,
@@ -61,21 +69,35 @@ async def _show(
     json_lines: bool,
     patience: float,
 ) -> None:
-    from venuekit.exchange import open_exchange
+    why = "no answer about the instruments"
+    with anyio.move_on_after(patience) as waiting:
+        async with open_exchange(venue, pairs=[pair], environment=environment, variant=variant) as exchange:
+            book = exchange.books[pair]
+            try:
+                await _wait_live(exchange, book)
+            finally:
+                why = book.reason or book.state
+            waiting.deadline = math.inf
+            if json_lines:
+                await _json_lines(book, depth, once=once)
+            else:
+                await _ladder(book, depth, once=once)
+    if waiting.cancelled_caught:
+        raise click.ClickException(f"no proven book of {pair} within {patience:g} s: {why}")
 
-    async with open_exchange(venue, pairs=[pair], environment=environment, variant=variant) as exchange:
-        book = exchange.books[pair]
-        try:
-            with anyio.fail_after(patience):
-                await book.wait_live()
-        except TimeoutError:
-            raise click.ClickException(
-                f"no proven book of {pair} within {patience:g} s: {book.reason or book.state}"
-            ) from None
-        if json_lines:
-            await _json_lines(book, depth, once=once)
-        else:
-            await _ladder(book, depth, once=once)
+
+async def _wait_live(exchange: Exchange, book: OrderBook) -> None:
+    """Wait, and tell meanwhile what happens: why it takes so long."""
+    events = exchange.events()
+
+    async def tell_all() -> None:
+        async for event in events:
+            if not isinstance(event, StateChange):
+                tell(event)
+
+    async with helpers() as tasks:
+        tasks.start_soon(tell_all)
+        await book.wait_live()
 
 
 async def _json_lines(book: OrderBook, depth: int, *, once: bool) -> None:

@@ -48,9 +48,9 @@ def ladder(book: OrderBook, depth: int) -> RenderableType:
     bids, asks = view.bids(depth), view.asks(depth)
     largest = max((level.size for level in (*bids, *asks)), default=Decimal(1))
     table = Table(box=None, padding=(0, 1), show_header=False)
-    table.add_column("size", justify="right", min_width=16)
-    table.add_column("price", justify="right", min_width=14)
-    table.add_column("bar", min_width=BAR)
+    table.add_column("size", justify="right", min_width=14, no_wrap=True)
+    table.add_column("price", justify="right", min_width=10, no_wrap=True)
+    table.add_column("bar")  # the only one that gives way: a narrow terminal costs the bar, never a digit
     dim = "" if book.live else " dim"
     for level in reversed(asks):
         table.add_row(*_row(level, largest, "red" + dim))
@@ -78,16 +78,17 @@ def as_json(book: OrderBook, depth: int) -> dict[str, Any]:
 
 
 def summary(exchange: Exchange, records: int) -> RenderableType:
-    """What became of a session: messages, gaps, repairs and proofs of each book."""
+    """What became of a session: messages, gaps, repairs and proofs of each book. Print it uncropped: no column gives way."""
     told = exchange.counters()
     table = Table(title=f"{exchange.description.name}: {records:,} records", title_justify="left", box=SIMPLE)
-    table.add_column("pair", no_wrap=True)
-    table.add_column("state")
+    table.add_column("pair", min_width=max(map(len, told), default=0))
+    table.add_column("state", min_width=max(map(len, BookState)))
     columns = [
         name for name in COLUMNS if name in ALWAYS or any(getattr(each, name) for each in told.values())
     ]
     for column in columns:
-        table.add_column(column.replace("_", " "), justify="right")
+        widest = max((len(f"{getattr(each, column):,}") for each in told.values()), default=0)
+        table.add_column(column.replace("_", " "), justify="right", min_width=max(widest, len(column)))
     for pair, counters in told.items():
         state = exchange.books[pair].state
         numbers = (f"{getattr(counters, column):,}" for column in columns)
@@ -98,7 +99,8 @@ def summary(exchange: Exchange, records: int) -> RenderableType:
 
 def _row(level: Level, largest: Decimal, style: str) -> tuple[Text, Text, Text]:
     bar = "█" * max(1, round(BAR * level.size / largest))
-    return Text(plain(level.size), style=style), Text(plain(level.price), style=style), Text(bar, style=style)
+    cells = Text(plain(level.size), style=style), Text(plain(level.price), style=style)
+    return *cells, Text(bar, style=style, no_wrap=True, overflow="crop")
 
 
 def _middle(bids: list[Level], asks: list[Level]) -> str:

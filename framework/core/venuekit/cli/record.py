@@ -8,6 +8,10 @@ from pathlib import Path
 import anyio
 import click
 
+from venuekit.cli.terminal import run, tell
+from venuekit.exchange import open_exchange
+from venuekit_spec import NetworkError
+
 
 @click.command("record", short_help="tape a session into a file")
 @click.argument("venue")
@@ -22,7 +26,12 @@ import click
 @click.option("--environment", default="", help="Where the venue runs; its first one by default.")
 @click.option("--channels", default="book,trades", show_default=True, help="What to subscribe to.")
 @click.option("--variant", default="", help="One of several book feeds, for example a depth.")
-@click.option("--seconds", type=float, default=None, help="How long; until Ctrl-C by default.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    default=None,
+    help="How long, connecting included; until Ctrl-C by default.",
+)
 def command(
     venue: str,
     pairs: tuple[str, ...],
@@ -33,10 +42,16 @@ def command(
     seconds: float | None,
 ) -> None:
     """Record HTTP exchanges and WebSocket frames of PAIRS on VENUE. Secrets are scrubbed."""
+    wanted = [channel.strip() for channel in channels.split(",") if channel.strip()]
+    begun = output.exists()  # then the recorder refuses, and what is there is not ours
     try:
-        anyio.run(partial(_record, venue, pairs, output, environment, channels.split(","), variant, seconds))
+        run(partial(_record, venue, pairs, output, environment, wanted, variant, seconds))
+    except NetworkError:
+        if not begun:
+            output.unlink(missing_ok=True)  # it holds nothing but failures; the next try may have the name
+        raise
     finally:
-        if output.exists():
+        if not begun and output.exists():
             click.echo(f"{output}: {output.stat().st_size:,} bytes", err=True)
 
 
@@ -49,12 +64,14 @@ async def _record(
     variant: str,
     seconds: float | None,
 ) -> None:
-    from venuekit.exchange import open_exchange
-
+    opened = False
     with anyio.move_on_after(seconds):
         async with open_exchange(
             venue, pairs=pairs, environment=environment, channels=channels, variant=variant, record=output
         ) as exchange:
+            opened = True
             click.echo(f"recording {', '.join(pairs)} into {output}; Ctrl-C ends", err=True)
             async for event in exchange.events():
-                click.echo(f"{type(event).__name__}: {event}", err=True)
+                tell(event)
+    if not opened:
+        raise NetworkError(f"no answer about the instruments within {seconds} s", venue=venue)

@@ -28,8 +28,13 @@ FRAMES_PER_SECOND = 20
 )
 @click.option("--venue", default="", help="The connector; the tape's header says by default.")
 @click.option("--pair", "pairs", multiple=True, help="Only these pairs; may be given more than once.")
-@click.option("--speed", type=float, default=None, help="1 is real time; as fast as possible by default.")
-@click.option("--depth", default=10, show_default=True, help="Levels a side.")
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0, min_open=True),
+    default=None,
+    help="1 is real time; as fast as possible by default.",
+)
+@click.option("--depth", type=click.IntRange(min=1), default=10, show_default=True, help="Levels a side.")
 @click.option("--json", "as_json", is_flag=True, help="Print the final books and counters as JSON.")
 def command(
     tape: Path,
@@ -60,6 +65,8 @@ async def _replay(
             click.echo(json.dumps(_result(replay, depth), indent=2))
         else:
             await _show(replay, speed, depth)
+        if replay.player.tape.truncated:
+            click.echo(f"{tape} was cut off: what it holds up to there was played", err=True)
 
 
 async def _show(replay: Replay, speed: float | None, depth: int) -> None:
@@ -96,7 +103,7 @@ async def _show(replay: Replay, speed: float | None, depth: int) -> None:
         await replay.play(speed)
     for pair in replay.pairs:
         console.print(ladder(replay.exchange.books[pair], depth))
-    console.print(summary(replay.exchange, replay.player.records))
+    console.print(summary(replay.exchange, replay.player.records), crop=False)
 
 
 def _now_and_then(draw: Callable[[], None]) -> Callable[[int | None, Record], None]:
@@ -119,6 +126,7 @@ def _result(replay: Replay, depth: int) -> dict[str, Any]:
     exchange: Exchange = replay.exchange
     return {
         "records": replay.player.records,
+        "truncated": replay.player.tape.truncated,
         "books": [as_json(exchange.books[pair], depth) for pair in replay.pairs],
         "counters": {pair: asdict(counters) for pair, counters in exchange.counters().items()},
         "connections": {name: asdict(counters) for name, counters in exchange.link_counters().items()},

@@ -23,6 +23,7 @@ import anyio
 from venuekit.backoff import Backoff
 from venuekit.clock import Clock
 from venuekit.drivers.http import HttpTransport
+from venuekit.faults import unexpected
 from venuekit.pacing import Pacer
 from venuekit_spec import (
     Cost,
@@ -106,7 +107,8 @@ class FlowRunner:
 
         Raises what the flow raises, which is what was thrown into it unless it caught that: `NetworkError` and its kin,
         `RateLimited` where the turn would come later than `longest_wait`, `LocalError` for a signed request without `sign`,
-        `Unsupported` for a socket request without `call`. The flow is closed in any case, also when cancelled.
+        `Unsupported` for a socket request without `call`; `UnexpectedError` where the flow or the signer has a bug. The flow
+        is closed in any case, also when cancelled.
         """
         try:
             request = next(flow)
@@ -120,6 +122,10 @@ class FlowRunner:
         except StopIteration as end:
             result: T = end.value
             return result
+        except VenuekitError:
+            raise
+        except Exception as error:  # a bug of the connector
+            raise unexpected(error, "") from error
         finally:
             flow.close()
 
@@ -132,7 +138,7 @@ class FlowRunner:
             return await self._answer_http(request, sign)
         if call is None:
             raise Unsupported(f"{request.method} needs an open socket, and this flow runs without one")
-        await self._turn(request.costs)
+        await self.turn(request.costs)
         return await call(request)
 
     async def _answer_http(self, request: HttpRequest, sign: Sign | None) -> HttpResponse:
@@ -141,7 +147,7 @@ class FlowRunner:
         backoff = Backoff(self._random)
         attempt = 1
         while True:
-            granted = await self._turn(request.costs)
+            granted = await self.turn(request.costs)
             try:
                 response = await self._send(request, sign if request.signed else None, granted)
             except NetworkError as error:
@@ -167,7 +173,7 @@ class FlowRunner:
             nonce = self._nonce(now) if request.nonce is None else request.nonce
             return await self._http.send(sign(request, now, nonce))
 
-    async def _turn(self, costs: tuple[Cost, ...]) -> Instant:
+    async def turn(self, costs: tuple[Cost, ...]) -> Instant:
         """Wait for a turn; the instant it was granted for."""
         pacer, clock = self._pacer, self._clock
         while True:

@@ -91,10 +91,16 @@ class HttpxTransport:
             ) from None
         except httpx.HTTPError as error:
             said = str(error) or type(error).__name__
-            raise NetworkError(f"{_name(request)} failed: {said}", sent=progress.sent) from error
+            raise NetworkError(
+                f"{_name(request)} at {_host(request)} failed: {said}", sent=progress.sent
+            ) from error
         if progress.sent:
-            raise DeadlinePassed(f"{_name(request)} was not answered within {timeout} s")
-        raise NetworkError(f"{_name(request)} found no connection within {timeout} s", sent=False)
+            raise DeadlinePassed(
+                f"{_name(request)} was not answered by {_host(request)} within {timeout:g} s"
+            )
+        raise NetworkError(
+            f"{_name(request)} found no connection to {_host(request)} within {timeout:g} s", sent=False
+        )
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -172,6 +178,10 @@ class HttpxTransport:
 
 def _name(request: HttpRequest) -> str:
     return request.label or repr(request)
+
+
+def _host(request: HttpRequest) -> str:
+    return urlsplit(request.url).hostname or "an unnamed host"
 
 
 def _split(url: str) -> tuple[str, str]:

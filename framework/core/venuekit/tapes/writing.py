@@ -66,7 +66,8 @@ _CODERS: Final[tuple[tuple[str, Callable[[], _Coder]], ...]] = (
 class TapeWriter:
     """Writes one file, compressed as its name says: ``.jsonl``, ``.jsonl.gz`` or ``.jsonl.zst``.
 
-    Raises `LocalError` for any other name, for a file that exists, and where Zstandard is not installed.
+    Raises `LocalError` for any other name, for a file that exists, for a folder that is missing or closed to us, and where
+    Zstandard is not installed.
     """
 
     def __init__(self, path: Path) -> None:
@@ -88,6 +89,8 @@ class TapeWriter:
             raise LocalError(
                 f"{self.unfinished} is what a crash left of a recording; move it away first"
             ) from None
+        except OSError as error:
+            raise LocalError(f"{path} cannot be written: {error.strerror or error}") from error
         self._queue: SimpleQueue[list[bytes] | None] = SimpleQueue()
         self._handed = 0
         self._written = 0

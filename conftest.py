@@ -1,0 +1,10 @@
+"""What holds for every test."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+
+# A slow machine is no finding: the first text that Hypothesis draws in a fresh clone takes seconds to prepare. In CI its own
+# profile says the same; what else that profile says is kept.
+settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")

@@ -1,0 +1,55 @@
+"""Reading what a venue sent: the few lines that every connector would write alike.
+
+All of it is pure. A connector that reads otherwise (another codec, times in a form of its own) leaves it alone.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Final, TypeVar
+
+from msgspec import MsgspecError, Raw
+from msgspec.json import Decoder
+
+from venuekit_spec.errors import MalformedMessage
+from venuekit_spec.flows import HttpResponse
+from venuekit_spec.times import MICROSECOND, SECOND, Instant, Seconds
+
+T = TypeVar("T")
+
+UNREADABLE: Final = (MsgspecError, ValueError, RecursionError)
+"""What reading raises at bytes that mean nothing: no JSON or the wrong types, text that is none, endless nesting."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def decode(decoder: Decoder[T], body: bytes | Raw, topic: str, *, venue: str) -> T:
+    """Bytes -> structure. Raises `MalformedMessage` that names `venue` and `topic`, the request or the stream."""
+    try:
+        return decoder.decode(body)
+    except UNREADABLE as error:
+        raise MalformedMessage(str(error), venue=venue, topic=topic, frame=bytes(body)) from error
+
+
+def instant_of(moment: datetime | None) -> Instant:
+    """A moment (with its zone, to the microsecond) as an instant, exactly; 0 for none."""
+    if moment is None:
+        return 0
+    since = moment - _EPOCH
+    return (since.days * 86_400 + since.seconds) * SECOND + since.microseconds * MICROSECOND
+
+
+def retry_after(response: HttpResponse) -> Seconds | None:
+    """How many seconds the header Retry-After says to wait; None where it is absent, or is no whole number of seconds."""
+    told = response.headers.get("retry-after", "")
+    return float(told) if told.isascii() and told.isdecimal() else None
+
+
+def decimals_of(step: Decimal) -> int:
+    """How many decimals the multiples of a step need.
+
+    >>> decimals_of(Decimal("0.0100")), decimals_of(Decimal("50"))
+    (2, 0)
+    """
+    return max(0, -int(step.normalize().as_tuple().exponent))
