@@ -22,6 +22,7 @@ from venuekit.broadcast import Overflow, Subscription
 from venuekit.clock import Clock, SystemClock, VirtualClock
 from venuekit.events import Event, FrameRefused, LinkChange, LinkState, SnapshotFailed, TopicRefused
 from venuekit.exchange import Exchange, NetworkTransports, Transports, open_exchange
+from venuekit.faults import UnexpectedError
 from venuekit.loader import (
     ConnectorBroken,
     ConnectorError,
@@ -81,6 +82,7 @@ __all__ = [
     "TopicRefused",
     "Trade",
     "Transports",
+    "UnexpectedError",
     "UnknownInstrument",
     "VenueError",
     "VenuekitError",

@@ -26,11 +26,13 @@ from attrs import frozen
 
 from venuekit.books.book import OrderBook
 from venuekit.books.changes import BookDrift, StateChange
+from venuekit.books.counters import Counters
+from venuekit.books.level_entry import OrderBookTrackerEntry
 from venuekit.books.order_book import OrderByOrderBook
 from venuekit.books.order_entry import OrderByOrderEntry
 from venuekit.books.orders import OrderCounters
 from venuekit.books.states import BookState
-from venuekit.books.tracker import AnyEntry, Counters, Need, NeedCallback, OrderBookTrackerEntry
+from venuekit.books.tracker import AnyEntry, Need, NeedCallback
 from venuekit.broadcast import Broadcast, Subscription
 from venuekit.clock import Clock, SystemClock
 from venuekit.clock_offset import ClockOffset, OffsetEstimate

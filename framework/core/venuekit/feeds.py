@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-from venuekit.books.tracker import OrderBookTrackerEntry
+from venuekit.books.level_entry import OrderBookTrackerEntry
 from venuekit.broadcast import Broadcast
 from venuekit_spec import TopOfBook, Trade
 

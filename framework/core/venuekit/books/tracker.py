@@ -25,30 +25,26 @@ from attrs import define, field
 from venuekit.books.audit import Drift
 from venuekit.books.book import OrderBook
 from venuekit.books.changes import BookDrift, BookMessage, StateChange
+from venuekit.books.counters import Counters
 from venuekit.books.ladder import MALFORMED_ROW, Ladder
-from venuekit.books.sides import D, LevelSides, S, Sides
-from venuekit.books.stamps import StampedSides
+from venuekit.books.sides import D, S, Sides
 from venuekit.books.states import BookEvent, BookState, following
 from venuekit.books.sync import GAP, STALE, Follower
 from venuekit_spec import (
     BookChecksum,
-    BookDelta,
     BookSnapshot,
     Crossed,
     Ids,
     Instant,
-    Instrument,
     InstrumentStatus,
     Join,
     MalformedMessage,
     OrderBookSnapshot,
     Rows,
-    Side,
     SnapshotSource,
     StatusChange,
     SyncRule,
     Topic,
-    TopOfBook,
     after,
 )
 
@@ -79,28 +75,6 @@ class Need(StrEnum):
     """Run `DataSource.snapshot` and hand in the result."""
     RESUBSCRIBE = "resubscribe"
     """Subscribe to the topic anew: its in-band snapshot is wanted."""
-
-
-@define
-class Counters:
-    """What happened to one book. `buffered` deltas waited for a snapshot; `deltas` were applied, from there or live."""
-
-    snapshots: int = 0
-    deltas: int = 0
-    buffered: int = 0
-    stale: int = 0
-    before_snapshot: int = 0
-    too_old: int = 0
-    gaps: int = 0
-    repairs: int = 0
-    checksums: int = 0
-    checksum_failures: int = 0
-    crossed: int = 0
-    malformed: int = 0
-    audits: int = 0
-    audits_open: int = 0
-    drifts: int = 0
-    overlays: int = 0
 
 
 @define
@@ -451,7 +425,7 @@ class TrackerEntry(ABC, Generic[S, D]):
         book.last, book.time, book.received = snapshot.last, snapshot.time, snapshot.received
         book.evidence.restart(snapshot.received)
         self._note_bests()
-        joined = self._join_kept(snapshot)
+        joined: list[D] | None = self._join_kept(snapshot)
         if joined is None:
             return
         fault = self._fault(self._checksum_of(snapshot), snapshot.received)
@@ -692,83 +666,6 @@ AnyEntry: TypeAlias = TrackerEntry[Any, Any]
 
 NeedCallback: TypeAlias = Callable[[AnyEntry, Need], None]
 """Hears what an entry asks for."""
-
-
-class OrderBookTrackerEntry(TrackerEntry[BookSnapshot, BookDelta]):
-    """The entry of a feed that tells levels: a delta is a step."""
-
-    snapshot_type = BookSnapshot
-
-    def __init__(
-        self,
-        topic: Topic,
-        instrument: Instrument,
-        rule: SyncRule,
-        need: NeedCallback,
-        *,
-        venue: str = "",
-    ) -> None:
-        book = OrderBook(instrument, rule.proofs, whole=rule.depth is not None)
-        self._levels = _level_sides(book, rule)
-        super().__init__(topic, rule, need, book, self._levels, Follower(rule), venue=venue)
-
-    def top(self, top: TopOfBook) -> None:
-        """Merge a best bid and ask from a channel of its own, where the rule says so and it is not older than the book.
-
-        It is no sign of life of the book's own channel: the levels behind the best ones come by that alone.
-        """
-        book = self.book
-        if not self.rule.overlay or not book.live:
-            return
-        if top.time < book.time:
-            self.counters.stale += 1
-            return
-        try:
-            self._levels.overlay(top)
-        except MALFORMED_ROW as error:
-            raise self._malformed(error, _as_delta(top)) from error
-        book.time, book.received = top.time, top.received
-        book.revision += 1
-        self.counters.overlays += 1
-        fault = self._fault(None, top.received)
-        if fault:
-            self.lost(fault, top.received)
-        else:
-            self._tell(top)
-
-    def _snapshot_of_book(self, now: Instant) -> BookSnapshot:
-        book = self.book
-        bids, asks = (book.rows(side) for side in Side)
-        return BookSnapshot(
-            instrument=book.instrument.id,
-            bids=bids,
-            asks=asks,
-            last=book.last,
-            time=book.time,
-            received=now,
-        )
-
-    def _settle(self, delta: BookDelta) -> None:
-        self._finish((delta,), delta.checksum, delta.received)
-
-    def _checksum_of(self, snapshot: BookSnapshot, /) -> int | None:
-        return snapshot.checksum
-
-    def _excerpt(self, message: BookSnapshot | BookDelta) -> str:
-        return f"bids {list(message.bids[:3])} asks {list(message.asks[:3])}"
-
-
-def _level_sides(book: OrderBook, rule: SyncRule) -> LevelSides:
-    """The sides of a feed of levels: with stamps where its rows carry them."""
-    if rule.row_ids is None:
-        return LevelSides(book.bid_side, book.ask_side)
-    uncross = rule.crossed is Crossed.UNCROSS
-    return StampedSides(book.bid_side, book.ask_side, rule.row_ids, uncross=uncross)
-
-
-def _as_delta(top: TopOfBook) -> BookDelta:
-    rows = [[row] if row else [] for row in (top.bid, top.ask)]
-    return BookDelta(instrument=top.instrument, bids=rows[0], asks=rows[1], received=top.received)
 
 
 def _state(book: OrderBook, before: BookState, reason: str, now: Instant) -> StateChange:

@@ -30,6 +30,9 @@ OnLife: TypeAlias = Callable[[Instant], None]
 CLOSED_HERE = "closed on this side"
 """The reason that `WebSocket.run` returns after `aclose`."""
 
+ABANDONED = "abandoned"
+"""What a tape tells instead where `run` was cancelled: our own decision, which whoever replays the tape takes again or not."""
+
 
 class WebSocket(Protocol):
     """One open socket."""

@@ -15,7 +15,7 @@ from anyio.lowlevel import checkpoint
 from attrs import define, field, frozen
 
 from venuekit.clock import VirtualClock
-from venuekit.drivers.websocket import CLOSED_HERE, OnFrame, OnLife
+from venuekit.drivers.websocket import ABANDONED, CLOSED_HERE, OnFrame, OnLife
 from venuekit.tapes.matching import Likeness, alike, answers
 from venuekit.tapes.reader import Tape
 from venuekit.tapes.records import PathRule, Record
@@ -338,11 +338,12 @@ class PlayedSockets:
             self._settle(pending)
 
     def closed(self, record: Record) -> None:
-        """A connection was closed, for the reason that is the payload."""
+        """A connection was closed, for the reason that is the payload; one that was abandoned is not the venue's doing."""
         self._unclaimed.pop(record.connection, None)
         socket = self._sockets.get(record.connection)
-        if socket is not None:
-            socket.end((record.payload or b"").decode("utf-8", "replace"))
+        reason = (record.payload or b"").decode("utf-8", "replace")
+        if socket is not None and reason != ABANDONED:
+            socket.end(reason)
 
     def end(self) -> None:
         """The tape has ended: every connection is closed, every dial fails."""

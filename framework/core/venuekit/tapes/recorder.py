@@ -21,7 +21,14 @@ from msgspec.structs import replace
 
 from venuekit.clock import Clock
 from venuekit.drivers.http import HttpTransport, user_agent
-from venuekit.drivers.websocket import CLOSED_HERE, OnFrame, OnLife, WebSocket, WebSocketTransport
+from venuekit.drivers.websocket import (
+    ABANDONED,
+    CLOSED_HERE,
+    OnFrame,
+    OnLife,
+    WebSocket,
+    WebSocketTransport,
+)
 from venuekit.tapes.records import (
     Direction,
     Header,
@@ -224,7 +231,7 @@ class RecordingWebSocket:
             self._write("ping", instant)
             on_life(instant)
 
-        reason = "abandoned"
+        reason = ABANDONED
         try:
             reason = await self._inner.run(taped_frame, taped_life)
         finally:
