@@ -37,6 +37,9 @@ SAMPLES: Final = 3
 """At how many frames of a stretch each kind of fault is tried. Of the families in `PROVEN`, which differ in how a venue says
 it more than in what the core does, at fewer; and fewer examples are made up."""
 
+TOO_SHORT: Final = frozenset({"GATEIO_SPOT_*"})
+"""Recordings of so few frames that half of them has no room for a fault and its repair."""
+
 FEWER: Final = 1
 EXAMPLES: Final = 6
 
@@ -272,7 +275,10 @@ def stretches() -> list[Any]:
     """Two short stretches of each recording, as pytest parameters."""
     found = []
     for each in EVERY:
-        for middle in (False, True) if each.values[0] in FEEDS else (True,):
+        feed: Any = each.values[0]
+        if feed.recordings in TOO_SHORT:
+            continue
+        for middle in (False, True) if feed in FEEDS else (True,):
             place = "middle" if middle else "beginning"
             found.append(pytest.param(*each.values, middle, id=f"{each.id}-{place}", marks=each.marks))
     return found
@@ -337,7 +343,7 @@ def careless_ids(patch: pytest.MonkeyPatch) -> None:
 
 def careless_checksums(patch: pytest.MonkeyPatch) -> None:
     """A core that compares no checksum."""
-    patch.setattr(tracker.OrderBookTrackerEntry, "_compare", lambda *_: "")
+    patch.setattr(tracker.TrackerEntry, "_compare", lambda *_: "")
 
 
 @each_of_the_first

@@ -439,8 +439,9 @@ class TrackerEntry(ABC, Generic[S, D]):
         self._was_live = True
         self._audit = None
         self._move(BookEvent.JOINED, "", snapshot.received)
-        for message in (snapshot, *joined):
-            self._tell(message)
+        self._tell(snapshot)
+        for delta in joined:
+            self._tell(delta)
 
     def _goes_back(self, snapshot: S) -> bool:
         """Whether a snapshot by REST is older than what the book showed before: a lagging or cached answer."""
