@@ -24,27 +24,24 @@ from tests.corpora.sessions.common import SmallConnector
 
 import venuekit_coinbase_exchange
 import venuekit_hyperliquid
-from venuekit.snapshots import AUDIT_CHECK
 from venuekit.tapes.matching import address_of
 from venuekit_spec import Channel, DataSource, Environment, Seconds, SyncRule
 
 AUDIT: Final[Seconds] = 10.0
 """The period of audits."""
 
-LATER: Final = 1.1
-"""A period is up to a tenth longer, so that audits spread."""
-
 TICK: Final[Seconds] = 1.0
 """How often the core looks whether the window of an audit has passed."""
 
 
 def audit_bound(rule: SyncRule) -> Seconds:
-    """How long a loss stays unnoticed at most.
+    """How long a loss stays unnoticed at most: a period and the window, as audits end within their period.
 
-    A period, until the core looks at its clock; then the window before the snapshot, and the one after it.
+    A period that is too short for two windows is longer than it says: half of it passes between two audits at least.
     """
     assert rule.audit is not None
-    return LATER * rule.audit + AUDIT_CHECK + 2 * rule.audit_window + TICK
+    shortest = rule.audit / 2 + 2 * rule.audit_window + TICK
+    return max(rule.audit, shortest) + rule.audit_window
 
 
 def audited(plugin: Any) -> SmallConnector:
