@@ -69,6 +69,10 @@ HOUSEKEEPING: Final[Seconds] = 1.0
 RENEWAL_TIMEOUT: Final[Seconds] = 10.0
 """How long an in-band snapshot may take before it is subscribed to again."""
 
+UNHEARD_TIMEOUT: Final[Seconds] = 30.0
+"""How long a subscription may bring neither a confirmation nor data before it is asked for again. Sessions know their venue's
+answers and act sooner; this is for those that cannot know."""
+
 LIFETIME_SHARE: Final = 0.95
 """The share of a connection's permitted lifetime after which it is replaced."""
 
@@ -220,6 +224,7 @@ class Link:
 
     async def _housekeeping(self, dial: Dial) -> None:
         clock = self._venue.clock
+        began = clock.now()
         until = None if dial.lifetime is None else after(clock.now(), dial.lifetime * LIFETIME_SHARE)
         while True:
             await clock.sleep(HOUSEKEEPING)
@@ -234,7 +239,9 @@ class Link:
                     self.end(f"{entry.topic} was silent")
                 self._guard(entry.tick, now)
                 asked = max(entry.since, self._renewals.get(entry.topic, 0))
-                if entry.waits_for_renewal and now >= after(asked, RENEWAL_TIMEOUT):
+                if (entry.waits_for_renewal and now >= after(asked, RENEWAL_TIMEOUT)) or (
+                    entry.unheard and now >= after(max(asked, began), UNHEARD_TIMEOUT)
+                ):
                     self.renew(entry.topic)
 
     # Frames
@@ -514,7 +521,7 @@ class Link:
 
     def _waits(self, topic: Topic) -> bool:
         entry = self.entries.get(topic)
-        return entry is not None and entry.waits_for_renewal
+        return entry is not None and (entry.waits_for_renewal or entry.unheard)
 
     def _by_instrument(self, *, orders: bool) -> dict[str, AnyEntry]:
         """The entries that messages of levels, or of orders, are for."""

@@ -146,6 +146,11 @@ class TrackerEntry(ABC, Generic[S, D]):
         return self.rule.snapshot is not SnapshotSource.REST and self._waiting
 
     @property
+    def unheard(self) -> bool:
+        """Whether nothing has come of the feed since it was asked for."""
+        return self.book.state in {BookState.EMPTY, BookState.STALE}
+
+    @property
     def audits_by_window(self) -> bool:
         """Whether ids cannot say which of a book and a snapshot is newer."""
         return self.rule.ids in {Ids.ARRIVAL, Ids.RISING}
