@@ -179,7 +179,7 @@ def _row(
 
 def replay_rows() -> Iterator[Sequence[object]]:
     """One row a recording."""
-    for feed in FEEDS:
+    for feed in (*FEEDS, *PROVEN, *REPLACED, *AUDITED):
         for path in feed.found():
             yield _replay_row(feed, path)
 
@@ -189,14 +189,18 @@ def _replay_row(feed: Feed, path: Path) -> Sequence[object]:
         replayed = anyio.run(replay, connect(feed.plugin, feed.venue), path, feed.prepare(path, Path(folder)))
     comparison, counters = replayed.comparison, replayed.counters.values()
     digests = comparison.digests_equal().values()
-    sequenced = Proof.of(load(feed, path).rule) is not Proof.CHECKSUM
+    sequence = {
+        Proof.IDS: sum(each.deltas + each.stale for each in counters),
+        Proof.LINK: sum(each.deltas + each.stale for each in counters),
+        Proof.CONNECTION: sum(link.numbered for link in replayed.links),
+    }
     return (
         path.name.partition(".")[0],
         sum(link.frames for link in replayed.links),
         sum(comparison.updates.values()),
         f"{comparison.equal} of {len(oracle(path)['checkpoints'])}",
         f"{sum(digests)} of {len(digests)}",
-        sum(each.deltas + each.stale for each in counters) if sequenced else "-",
+        sequence.get(Proof.of(load(feed, path).rule), "-"),
         sum(each.checksums for each in counters) or "-",
         sum(each.gaps for each in counters) + sum(link.malformed + link.holes for link in replayed.links),
     )
