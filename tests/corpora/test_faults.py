@@ -271,12 +271,17 @@ def asked(outcome: Outcome) -> int:
 # --- any fault, anywhere
 
 
-def stretches(*, first: bool = False) -> list[Any]:
-    """Two short stretches of each recording (of the `first` families only), as pytest parameters."""
+LATE_ANSWERS: Final = frozenset({"DYDX_V3_*"})
+"""Feeds whose answers to a subscription are numbered when it is asked for and come later: while one is awaited, as during a
+repair, a lost frame and a late answer look the same, so a second fault can go unnoticed for as long."""
+
+
+def stretches(without: frozenset[str] = frozenset()) -> list[Any]:
+    """Two short stretches of each recording, as pytest parameters."""
     found = []
     for each in EVERY:
         feed: Any = each.values[0]
-        if feed.recordings in TOO_SHORT or (first and feed not in FEEDS):
+        if feed.recordings in TOO_SHORT | without:
             continue
         for middle in (False, True) if feed in FEEDS else (True,):
             place = "middle" if middle else "beginning"
@@ -308,16 +313,12 @@ def test_any_fault(feed: Feed, path: Path, middle: bool) -> None:
     run()
 
 
-@pytest.mark.parametrize(("feed", "path", "middle"), stretches(first=True))
+@pytest.mark.parametrize(("feed", "path", "middle"), stretches(without=LATE_ANSWERS))
 def test_many_faults(feed: Feed, path: Path, middle: bool) -> None:
-    """Faults upon faults, also while a repair is under way: no book is wrong and LIVE, every book is LIVE in the end.
-
-    Of the first families only: where a venue answers a subscription late (dYdX) or never (a small session waits for it), two
-    faults within one repair cannot always be told apart.
-    """
+    """Faults upon faults, also while a repair is under way: no book is wrong and LIVE, every book is LIVE in the end."""
     stretch = load(feed, path).brief(BRIEF, middle=middle)
 
-    @settings(max_examples=15, deadline=None)
+    @settings(max_examples=15 if feed in FEEDS else EXAMPLES, deadline=None)
     @given(
         st.lists(any_fault(stretch), min_size=2, max_size=5),
         st.sampled_from([0, 1, 10, 60]),
