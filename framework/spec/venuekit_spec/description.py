@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Final
+from urllib.parse import urlsplit, urlunsplit
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from venuekit_spec.errors import LocalError
 from venuekit_spec.flows import HttpResponse, LimitReport
@@ -136,6 +137,18 @@ class Environment:
                 f"environment {self.name!r} has no {use!r} URL; it has {', '.join(self.urls)}"
             ) from None
 
+    def at(self, address: str) -> Environment:
+        """The same environment at another address (``127.0.0.1:8701``), for a venue that runs on this machine.
+
+        Raises `LocalError` where real money is at stake: a signed request goes to no address but the venue's.
+        """
+        if self.real_money:
+            raise LocalError(f"environment {self.name!r} is at the venue's own address, not at {address!r}")
+        return evolve(
+            self,
+            urls={use: urlunsplit(urlsplit(url)._replace(netloc=address)) for use, url in self.urls.items()},
+        )
+
 
 class Uniqueness(StrEnum):
     """How far the venue refuses a client order id that it has seen.
@@ -188,12 +201,16 @@ class Description:
     maximum_batch: int = 1
 
     def environment(self, name: str = "") -> Environment:
-        """The environment of that name, the first one by default. Raises `LocalError` naming those there are."""
+        """The environment of that name, the first one by default. Raises `LocalError` naming those there are.
+
+        A name may carry an address (``local@127.0.0.1:9000``): see `Environment.at`.
+        """
         if not name:
             return self.environments[0]
+        name, _, address = name.partition("@")
         for environment in self.environments:
             if environment.name == name:
-                return environment
+                return environment.at(address) if address else environment
         known = ", ".join(environment.name for environment in self.environments)
         raise LocalError(f"{self.venue} has no environment {name!r}; it has {known}")
 

@@ -18,6 +18,7 @@ import pluggy
 from venuekit_spec.auth import Auth, Credentials
 from venuekit_spec.description import Description, Environment
 from venuekit_spec.instruments import Instrument, InstrumentTable
+from venuekit_spec.orders import OrderEntry
 from venuekit_spec.protocols import ActiveOrderTracker, DataSource, Market, OpenTransport, UserStream
 
 PROJECT: Final = "venuekit"
@@ -53,8 +54,16 @@ def auth(credentials: Credentials, environment: Environment) -> Auth:
 
 
 @hookspec(firstresult=True)
-def market(environment: Environment, instruments: InstrumentTable, credentials: Credentials) -> Market:
-    """Trading for one account. `credentials` are there for public parts (an address); signing is `auth`'s."""
+def market(
+    environment: Environment,
+    instruments: InstrumentTable,
+    credentials: Credentials,
+    order_entry: OrderEntry,
+) -> Market:
+    """Trading for one account. `credentials` are there for public parts (an address); signing is `auth`'s.
+
+    `order_entry` is how orders are to travel where the venue has both ways; a connector of a venue with one leaves it out.
+    """
     raise AssertionError("a specification is not called")
 
 
@@ -92,7 +101,12 @@ class Connector(Protocol):
         ...
 
     def market(
-        self, *, environment: Environment, instruments: InstrumentTable, credentials: Credentials
+        self,
+        *,
+        environment: Environment,
+        instruments: InstrumentTable,
+        credentials: Credentials,
+        order_entry: OrderEntry,
     ) -> Market:
         """As the hook of that name."""
         ...

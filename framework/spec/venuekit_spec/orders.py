@@ -41,6 +41,13 @@ class TimeInForce(StrEnum):
     GTB = "gtb"
 
 
+class OrderEntry(StrEnum):
+    """How orders travel: each in an HTTP request, or as a call on an open socket."""
+
+    REST = "rest"
+    SOCKET = "socket"
+
+
 class Unit(StrEnum):
     """What a quantity counts."""
 
@@ -212,6 +219,18 @@ class FeeRates:
 
     maker: Decimal
     taker: Decimal
+
+
+@frozen
+class Permissions:
+    """What a key may do, as far as the venue tells: None is not told."""
+
+    read: bool | None = None
+    trade: bool | None = None
+    withdraw: bool | None = None
+    addresses: tuple[str, ...] = ()
+    """The network addresses it is bound to; empty for any."""
+    expires: Instant | None = None
 
 
 @frozen

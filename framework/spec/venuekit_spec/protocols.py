@@ -23,6 +23,7 @@ from venuekit_spec.orders import (
     NewOrder,
     OrderRef,
     OrderReport,
+    Permissions,
     Placed,
     Position,
 )
@@ -142,6 +143,10 @@ class Market(Protocol):
 
     def fee_rates(self, instrument: str) -> Flow[FeeRates]:
         """What this account pays."""
+        ...
+
+    def permissions(self) -> Flow[Permissions]:
+        """What the key may do; a signed call that changes nothing, so that it also proves key and clock."""
         ...
 
     def burn_nonce(self, nonce: int) -> Flow[None]:

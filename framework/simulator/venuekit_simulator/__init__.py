@@ -1,0 +1,3 @@
+"""A local trading venue."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""Exchange A."""
+
+__all__: list[str] = []
