@@ -16,6 +16,7 @@ from venuekit.drivers.tasks import helpers
 from venuekit.pacing import Pacer
 from venuekit_spec import (
     SECOND,
+    ClockSkewed,
     Cost,
     DeadlinePassed,
     Flow,
@@ -28,6 +29,7 @@ from venuekit_spec import (
     NetworkError,
     RateLimited,
     RatePool,
+    Request,
     SocketRequest,
     SocketResponse,
     Unsupported,
@@ -406,3 +408,163 @@ async def test_a_socket_request_without_a_socket_is_unsupported() -> None:
     with pytest.raises(Unsupported):
         await Venue().runner.run(flow(seen.append))
     assert len(seen) == 1
+
+
+# Told before the first byte
+
+
+def marked(request: HttpRequest, _now: Instant, nonce: int) -> HttpRequest:
+    """A signer that makes a fresh request, and writes the nonce into it."""
+    return HttpRequest(request.method, f"{request.url}?{nonce}", costs=request.costs, signed=True)
+
+
+async def test_what_goes_out_is_told_right_before() -> None:
+    """The signed request as it is, with its nonce, when nothing has been sent yet."""
+    venue = Venue(nonce=lambda _now: 42)
+    seen: list[tuple[Request, int]] = []
+
+    async def note(request: Request) -> None:
+        seen.append((request, len(venue.arrivals)))
+
+    await venue.runner.run(ask(request("POST", signed=True), request()), sign=marked, sending=note)
+    (signed, before), (plain, between) = seen
+    assert isinstance(signed, HttpRequest)
+    assert signed.url.endswith("?42")
+    assert (signed.nonce, before) == (42, 0)
+    assert (plain, between) == (request(), 1)
+
+
+async def test_what_cannot_be_noted_is_not_sent() -> None:
+    """The error of the note is the flow's, nothing has left, and its turn is free for the next one."""
+    venue = Venue(capacity=1)
+
+    async def fail(_request: Request) -> None:
+        raise LocalError("the disk is full")
+
+    with pytest.raises(LocalError, match="disk is full"):
+        await venue.runner.run(ask(request("POST", signed=True)), sign=marked, sending=fail)
+    assert venue.arrivals == []
+    await venue.runner.run(ask(request()))
+    assert venue.arrivals == [START]
+
+
+async def test_a_caller_that_is_cancelled_while_noting_sends_nothing() -> None:
+    """Its turn is given back too."""
+    venue = Venue(capacity=1)
+    noting = anyio.Event()
+
+    async def note(_request: Request) -> None:
+        noting.set()
+        await anyio.sleep_forever()
+
+    async with helpers() as tasks:
+
+        async def run() -> None:
+            await venue.runner.run(ask(request("POST")), sending=note)
+
+        tasks.start_soon(run)
+        await noting.wait()
+    assert venue.arrivals == []
+    assert venue.runner.turn_at_once(COSTS)
+
+
+async def test_notes_of_strict_nonces_are_made_in_their_order() -> None:
+    """The key's lock is held from the nonce over the note to the answer: no request overtakes another."""
+    nonces = iter(range(1, 10))
+    venue = Venue(nonce=lambda _now: next(nonces), send_lock=anyio.Lock())
+    log: list[str] = []
+    first_noted = anyio.Event()
+
+    async def note(request: Request) -> None:
+        log.append(f"note {request.nonce}")
+        if request.nonce == 1:
+            await first_noted.wait()
+
+    async def run() -> None:
+        await venue.runner.run(ask(request("POST", signed=True)), sign=marked, sending=note)
+        log.append(f"answer {len(venue.arrivals)}")
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run)
+        tasks.start_soon(run)
+        await venue.clock.settle()
+        assert log == ["note 1"]
+        first_noted.set()
+    assert [line for line in log if line.startswith("note")] == ["note 1", "note 2"]
+    assert [sent.url[-2:] for sent in venue.mock.requests] == ["?1", "?2"]
+
+
+# A clock that is wrong
+
+
+class Skewed:
+    """A venue that finds the clock wrong so many times, and what was measured."""
+
+    def __init__(self, times: int, *, fails: bool = False) -> None:
+        self.times = times
+        self.fails = fails
+        self.asked = 0
+        self.measured = 0
+        self.venue = Venue(skewed=self.measure)
+
+    async def measure(self) -> None:
+        """Measure the clock."""
+        await self.venue.clock.settle()
+        self.measured += 1
+        if self.fails:
+            raise NetworkError("no time to be had")
+
+    def question(self) -> Flow[str]:
+        """A flow that only reads."""
+        yield from http(request(costs=()))
+        self.asked += 1
+        if self.asked <= self.times:
+            raise ClockSkewed("timestamp outside the window")
+        return "fine"
+
+
+async def test_a_question_is_asked_again_once_the_clock_was_measured() -> None:
+    """One skew error: one measurement, one more try."""
+    skewed = Skewed(1)
+    assert await skewed.venue.runner.ask(skewed.question) == "fine"
+    assert (skewed.asked, skewed.measured) == (2, 1)
+
+
+async def test_a_question_is_asked_again_once_and_not_for_ever() -> None:
+    """A venue that finds the measured clock wrong as well has its error told."""
+    skewed = Skewed(5)
+    with pytest.raises(ClockSkewed):
+        await skewed.venue.runner.ask(skewed.question)
+    assert (skewed.asked, skewed.measured) == (2, 1)
+
+
+async def test_without_a_measurement_nothing_is_asked_again() -> None:
+    """The clock could not be had, or nobody measures it: the skew error is what is told."""
+    skewed = Skewed(1, fails=True)
+    with pytest.raises(ClockSkewed):
+        await skewed.venue.runner.ask(skewed.question)
+    assert skewed.asked == 1
+    assert not await Venue().runner.resync()
+
+
+async def test_a_flow_that_changes_something_is_not_run_again() -> None:
+    """`run` never repeats a flow, whatever the error says."""
+    skewed = Skewed(1)
+    with pytest.raises(ClockSkewed):
+        await skewed.venue.runner.run(skewed.question())
+    assert (skewed.asked, skewed.measured) == (1, 0)
+
+
+async def test_many_skew_errors_at_once_are_one_measurement() -> None:
+    """Ten questions that meet the same wrong clock share what one of them measures."""
+    skewed = Skewed(10)
+    answers: list[str] = []
+
+    async def run() -> None:
+        answers.append(await skewed.venue.runner.ask(skewed.question))
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(10):
+            tasks.start_soon(run)
+    assert answers == ["fine"] * 10
+    assert skewed.measured == 1

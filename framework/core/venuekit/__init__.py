@@ -1,8 +1,14 @@
 """venuekit: trading venues, as Python objects that can be trusted.
 
 `open_exchange` opens one venue and keeps live, *proven* order books of it; each venue is a connector, installed separately
-and found through its entry point (`installed_connectors`).
+and found through its entry point (`installed_connectors`). With credentials, or ``paper=True``, an exchange trades; what that
+needs is imported when one of its names is used.
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
 from venuekit.books import (
     BookDrift,
@@ -20,7 +26,15 @@ from venuekit.books import (
 )
 from venuekit.broadcast import Overflow, Subscription
 from venuekit.clock import Clock, SystemClock, VirtualClock
-from venuekit.events import Event, FrameRefused, LinkChange, LinkState, SnapshotFailed, TopicRefused
+from venuekit.events import (
+    Event,
+    FrameRefused,
+    InstrumentChanged,
+    LinkChange,
+    LinkState,
+    SnapshotFailed,
+    TopicRefused,
+)
 from venuekit.exchange import Exchange, NetworkTransports, Transports, open_exchange
 from venuekit.faults import UnexpectedError
 from venuekit.loader import (
@@ -35,60 +49,216 @@ from venuekit.loader import (
     load_connector,
 )
 from venuekit_spec import (
+    Balance,
+    Credentials,
+    FeeRates,
+    Fill,
     Instrument,
     LocalError,
     MalformedMessage,
+    OrderType,
+    Secret,
     Side,
+    TimeInForce,
     Trade,
+    Unit,
     UnknownInstrument,
     VenueError,
     VenuekitError,
 )
 
+if TYPE_CHECKING:
+    from venuekit.credentials import load_credentials
+    from venuekit.orders import (
+        FillUndone,
+        InFlightOrder,
+        InFlightOrderStore,
+        KeyInUse,
+        OrderCompleted,
+        OrderFilled,
+        OrderState,
+        OrderUnknownOutcome,
+        OrderUpdate,
+        Overfill,
+        SqliteOrderStore,
+        StoreError,
+        StoreFailing,
+        StrayFill,
+        StrayOrder,
+    )
+    from venuekit.trading import (
+        Account,
+        BalanceUpdate,
+        CommandFailed,
+        Killed,
+        KillSwitch,
+        LimitBroken,
+        NotExact,
+        OrderAccepted,
+        OrderRejected,
+        OrderRequest,
+        OrderUnknown,
+        PaperSettings,
+        Placement,
+        PositionUpdate,
+        PreTradeLimits,
+        Reconciled,
+        RuleBroken,
+        StreamHole,
+        WithoutBook,
+        quantise_price,
+        quantise_quantity,
+    )
+
+_LATER: Final[dict[str, str]] = {
+    "load_credentials": "venuekit.credentials",
+    **dict.fromkeys(
+        (
+            "FillUndone",
+            "InFlightOrder",
+            "InFlightOrderStore",
+            "KeyInUse",
+            "OrderCompleted",
+            "OrderFilled",
+            "OrderState",
+            "OrderUnknownOutcome",
+            "OrderUpdate",
+            "Overfill",
+            "SqliteOrderStore",
+            "StoreError",
+            "StoreFailing",
+            "StrayFill",
+            "StrayOrder",
+        ),
+        "venuekit.orders",
+    ),
+    **dict.fromkeys(
+        (
+            "Account",
+            "BalanceUpdate",
+            "CommandFailed",
+            "KillSwitch",
+            "Killed",
+            "LimitBroken",
+            "NotExact",
+            "OrderAccepted",
+            "OrderRejected",
+            "OrderRequest",
+            "OrderUnknown",
+            "PaperSettings",
+            "Placement",
+            "PositionUpdate",
+            "PreTradeLimits",
+            "Reconciled",
+            "RuleBroken",
+            "StreamHole",
+            "WithoutBook",
+            "quantise_price",
+            "quantise_quantity",
+        ),
+        "venuekit.trading",
+    ),
+}
+"""What is imported when it is first asked for, and where it is."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_LATER[name]), name)
+    return value
+
+
 __all__ = [
+    "Account",
+    "Balance",
+    "BalanceUpdate",
     "BookDrift",
     "BookNotLive",
     "BookOrder",
     "BookState",
     "BookView",
     "Clock",
+    "CommandFailed",
     "ConnectorBroken",
     "ConnectorError",
     "ConnectorNotInstalled",
     "ContractMismatch",
+    "Credentials",
     "Drift",
     "Event",
     "Exchange",
+    "FeeRates",
+    "Fill",
+    "FillUndone",
     "FrameRefused",
+    "InFlightOrder",
+    "InFlightOrderStore",
     "InstalledConnector",
     "Instrument",
+    "InstrumentChanged",
+    "KeyInUse",
+    "KillSwitch",
+    "Killed",
     "Level",
     "LevelsUnknown",
+    "LimitBroken",
     "LinkChange",
     "LinkState",
     "LoadedConnector",
     "LocalError",
     "MalformedMessage",
     "NetworkTransports",
+    "NotExact",
+    "OrderAccepted",
     "OrderBook",
     "OrderByOrderBook",
+    "OrderCompleted",
+    "OrderFilled",
+    "OrderRejected",
+    "OrderRequest",
+    "OrderState",
+    "OrderType",
+    "OrderUnknown",
+    "OrderUnknownOutcome",
+    "OrderUpdate",
+    "Overfill",
     "Overflow",
+    "PaperSettings",
+    "Placement",
+    "PositionUpdate",
+    "PreTradeLimits",
     "Proof",
+    "Reconciled",
+    "RuleBroken",
+    "Secret",
     "Side",
     "SnapshotFailed",
+    "SqliteOrderStore",
     "StateChange",
+    "StoreError",
+    "StoreFailing",
+    "StrayFill",
+    "StrayOrder",
+    "StreamHole",
     "Subscription",
     "SystemClock",
+    "TimeInForce",
     "TopicRefused",
     "Trade",
     "Transports",
     "UnexpectedError",
+    "Unit",
     "UnknownInstrument",
     "VenueError",
     "VenuekitError",
     "VirtualClock",
+    "WithoutBook",
     "connect",
     "installed_connectors",
     "load_connector",
+    "load_credentials",
     "open_exchange",
+    "quantise_price",
+    "quantise_quantity",
 ]

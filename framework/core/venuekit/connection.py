@@ -8,6 +8,9 @@ A second, shadow book is built on the new socket, beside the first, and the book
 proven too. Its snapshot comes as any does; where ids mean the same on every socket (`SyncRule.global_ids`) the live book
 itself is the snapshot, and the shadow takes over at the same id or a later one. Until then the book never leaves LIVE. An end
 that comes earlier than foreseen is an end like any other.
+
+A user stream has no shadow: both sockets tell the account what they hear until the next one is confirmed and takes over, and
+then the account asks for what fell between them. The old socket ends once its calls have been answered.
 """
 
 from __future__ import annotations
@@ -25,8 +28,20 @@ from venuekit.faults import unexpected
 from venuekit.feeds import Feeds
 from venuekit.link import Link, LinkCounters, Topics
 from venuekit.snapshots import Snapshots
-from venuekit.venue import Venue
-from venuekit_spec import Cost, Seconds, Topic, VenuekitError, after
+from venuekit.user_side import UserHandlers
+from venuekit.venue import Speaker, Venue
+from venuekit_spec import (
+    Channel,
+    Cost,
+    Instant,
+    NetworkError,
+    Seconds,
+    SocketRequest,
+    SocketResponse,
+    Topic,
+    VenuekitError,
+    after,
+)
 
 DIALS: Final = "dials"
 """The rate-limit pool that every dial takes from (`SocketLimits.dials`)."""
@@ -39,26 +54,33 @@ HANDOVER_LIMIT: Final[Seconds] = 30.0
 
 
 class Connection:
-    """The topics of one socket and the books they feed. `run` serves them until cancelled.
+    """The topics of one socket, the books they feed, and the account they tell of. `run` serves them until cancelled.
 
-    `shadow` makes an entry like another one, with another callback, for a book beside it.
+    `speaker` knows the protocol of the socket. `shadow` makes an entry like another one, with another callback, for a book
+    beside it. `user` is told of the account where the user stream is among the topics.
     """
 
     def __init__(
         self,
         name: str,
         venue: Venue,
+        speaker: Speaker,
         topics: Iterable[Topic],
         entries: Iterable[AnyEntry],
         snapshots: Snapshots,
         feeds: Feeds,
         shadow: Callable[[AnyEntry, NeedCallback], AnyEntry],
+        *,
+        user: UserHandlers | None = None,
     ) -> None:
         self.name = name
         self.counters = LinkCounters()
         self.entries = tuple(entries)
         self._topics = Topics(frozenset(topics))
         self._venue = venue
+        self._speaker = speaker
+        self._user = user
+        self._user_live = False
         self._snapshots = snapshots
         self._feeds = feeds
         self._shadow = shadow
@@ -70,7 +92,28 @@ class Connection:
     async def run(self) -> None:
         """Serve until cancelled."""
         self._launch(self._link(self.entries), 0.0)
-        await anyio.sleep_forever()
+        try:
+            await anyio.sleep_forever()
+        finally:
+            links, self._current, self._next = (self._current, self._next), None, None
+            for link in links:
+                if link is not None:
+                    link.end("it is wanted no more")
+
+    def serves(self, channel: Channel) -> bool:
+        """Whether its topics of this channel are all confirmed on an open socket; False where it has none."""
+        return self._current is not None and self._current.serves(channel)
+
+    @property
+    def life(self) -> Instant:
+        """The last sign of life of its socket, 0 where none is open."""
+        return self._current.life if self._current is not None else 0
+
+    async def call(self, request: SocketRequest) -> SocketResponse:
+        """Send a call and have its answer. Raises as `Link.call` does."""
+        if self._current is None:
+            raise NetworkError("no socket that takes calls is open", venue=self._venue.id, sent=False)
+        return await self._current.call(request)
 
     def need(self, entry: AnyEntry, need: Need) -> None:
         """What an entry asks for: the callback it was made with. Shadows ask the next link."""
@@ -124,6 +167,7 @@ class Connection:
             self._current, self._next = None, None
             for entry in self.entries:
                 entry.disconnected(reason, now)
+            self._look(reason)
             if self._topics.wanted:
                 self._launch(self._link(self.entries), max(self._backoff.failed(now), link.pause))
 
@@ -139,6 +183,8 @@ class Connection:
         for entry, shadow in self._shadows.items():
             shadow.book.status = entry.book.status
         link = self._link(self._shadows.values())
+        if link.user is not None:
+            link.user.leading = False
         self._launch(link, wait)
         limit = after(self._venue.clock.now(), wait + HANDOVER_LIMIT)
 
@@ -169,10 +215,16 @@ class Connection:
         for entry, shadow in shadows.items():
             entry.take_over(shadow, now)
             shadow.close("it has taken over", now)
-        link.feed(self.entries)
+        link.books.feed(self.entries)
         self.counters.handovers += 1
+        if link.user is not None:
+            link.user.leading = True
         if old is not None:
-            old.end("another socket took over")
+            if old.user is not None:
+                old.user.leading = False
+            old.books.feed(())
+            old.leave("another socket took over")
+        self._look("another socket took over", anew=True)
         if link.retiring:  # it said so before it was its turn
             self._retire(link, "")
 
@@ -183,8 +235,32 @@ class Connection:
 
     def _link(self, entries: Iterable[AnyEntry]) -> Link:
         return Link(
-            self._venue, self._topics, entries, self._feeds, self.counters, self._opened, self._retire
+            self._venue,
+            self._speaker,
+            self._topics,
+            entries,
+            self._feeds,
+            self.counters,
+            opened=self._opened,
+            retire=self._retire,
+            turned=self._turned,
+            user=self._user,
         )
+
+    def _turned(self, link: Link, topic: Topic, reason: str) -> None:
+        """A topic of a link was confirmed, or lost for that reason."""
+        if link is self._current and topic.channel is Channel.USER:
+            self._look(reason, anew=not reason)
+
+    def _look(self, reason: str, *, anew: bool = False) -> None:
+        """Tell the account whether its stream is whole, where that has changed; `anew`: also where it is whole again."""
+        before, self._user_live = self._user_live, self.serves(Channel.USER)
+        if self._user is None or not (before or self._user_live):
+            return
+        if not self._user_live:
+            self._user.lost(reason)
+        elif anew or not before:
+            self._user.opened()
 
     def _opened(self) -> None:
         self._backoff.worked(self._venue.clock.now())

@@ -7,20 +7,27 @@
         async for book in book.changes():
             ...
 
-Everything runs in one task group that ends with the ``async with``: no task and no socket is left behind.
+With credentials (or ``paper=True``) it has accounts, and trades:
+
+    async with venuekit.open_exchange("exchange_a", pairs=["BTC-USDT"], credentials="env") as exchange:
+        placement = await exchange.buy("BTC-USDT", "0.5", "30000")
+
+Everything runs in one task group that ends with the ``async with``: no task and no socket is left behind. What trades is
+imported only when it is asked for.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from os import PathLike
 from random import Random
 from types import MappingProxyType
-from typing import Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
+from anyio import CancelScope, create_task_group
 from anyio.abc import TaskGroup
 from attrs import frozen
 
@@ -51,15 +58,21 @@ from venuekit.snapshots import Snapshots
 from venuekit.venue import Task, Venue
 from venuekit_spec import (
     CONTRACT_VERSION,
-    MILLISECOND,
     Auth,
+    Balance,
     Capability,
     Channel,
     Credentials,
     Description,
     Environment,
+    FeeRates,
+    Fill,
+    Instant,
     InstrumentTable,
     LocalError,
+    OrderReport,
+    Permissions,
+    Position,
     RatePool,
     Seconds,
     SnapshotSource,
@@ -70,6 +83,21 @@ from venuekit_spec import (
     Unsupported,
     VenuekitError,
 )
+
+if TYPE_CHECKING:
+    from venuekit.credentials import Source
+    from venuekit.orders import InFlightOrder, InFlightOrderStore
+    from venuekit.trading import (
+        Account,
+        Number,
+        OrderRequest,
+        PaperSettings,
+        Placement,
+        PreTradeLimits,
+    )
+
+MAIN: Final = "main"
+"""The name of the only account, where its credentials name none."""
 
 OFFSET_PERIOD: Final[Seconds] = 300.0
 """How often the venue's clock is asked for."""
@@ -117,6 +145,8 @@ class NetworkTransports:
 class Exchange:
     """One venue in one environment. Made by `open_exchange`.
 
+    Its orders are those of an account (`account`); with one account `buy`, `cancel` and their kin are that account's.
+
     `books` by canonical id: of levels where they were opened, else of orders. `order_books` are those of orders, also where
     both were opened. `instruments` has all that the venue lists.
     """
@@ -130,6 +160,8 @@ class Exchange:
         feeds: Feeds,
         connections: list[Connection],
     ) -> None:
+        self.accounts: Mapping[str, Account] = MappingProxyType({})
+        """By name; empty where it was opened without credentials."""
         self.connector = connector
         self.environment = environment
         orders = {
@@ -187,6 +219,108 @@ class Exchange:
                     if book.live or book.state is BookState.CLOSED:
                         break
 
+    # --- trading
+
+    def account(self, name: str = "") -> Account:
+        """An account by name, the first one by default. Raises `LocalError` where it was opened without credentials."""
+        if not self.accounts:
+            raise LocalError(
+                f"{self._venue.id} was opened without credentials: it has no account to trade with; "
+                "open it with credentials=..., or with paper=True"
+            )
+        if not name:
+            return next(iter(self.accounts.values()))
+        try:
+            return self.accounts[name]
+        except KeyError:
+            raise LocalError(f"no account {name!r}; there is {', '.join(self.accounts)}") from None
+
+    async def buy(self, pair: str, quantity: Number, price: Number | None = None, **more: Any) -> Placement:
+        """`Account.buy` of the first account."""
+        return await self.account().buy(pair, quantity, price, **more)
+
+    async def sell(self, pair: str, quantity: Number, price: Number | None = None, **more: Any) -> Placement:
+        """`Account.sell` of the first account."""
+        return await self.account().sell(pair, quantity, price, **more)
+
+    async def place(self, request: OrderRequest) -> Placement:
+        """`Account.place` of the first account."""
+        return await self.account().place(request)
+
+    async def place_many(self, requests: Iterable[OrderRequest]) -> Sequence[Placement]:
+        """`Account.place_many` of the first account."""
+        return await self.account().place_many(requests)
+
+    async def cancel(self, order: InFlightOrder | str) -> Placement:
+        """`Account.cancel` of the account that the order is of."""
+        return await self._account_of(order).cancel(order)
+
+    async def cancel_all(self, pairs: Iterable[str] | None = None) -> Sequence[Placement]:
+        """`Account.cancel_all` of the first account."""
+        return await self.account().cancel_all(pairs)
+
+    async def amend(
+        self, order: InFlightOrder | str, *, price: Number | None = None, quantity: Number | None = None
+    ) -> Placement:
+        """`Account.amend` of the account that the order is of."""
+        return await self._account_of(order).amend(order, price=price, quantity=quantity)
+
+    async def order_status(self, order: InFlightOrder | str) -> InFlightOrder:
+        """`Account.status` of the account that the order is of."""
+        return await self._account_of(order).status(order)
+
+    async def open_orders(self, pairs: Iterable[str] | None = None) -> Sequence[OrderReport]:
+        """`Account.open_orders` of the first account."""
+        return await self.account().open_orders(pairs)
+
+    @property
+    def orders(self) -> Mapping[str, InFlightOrder]:
+        """`Account.orders` of the first account."""
+        return self.account().orders
+
+    async def fills(self, pair: str, since: Instant) -> Sequence[Fill]:
+        """`Account.fills` of the first account."""
+        return await self.account().fills(pair, since)
+
+    async def balances(self) -> Sequence[Balance]:
+        """`Account.balances` of the first account."""
+        return await self.account().balances()
+
+    async def positions(self) -> Sequence[Position]:
+        """`Account.positions` of the first account."""
+        return await self.account().positions()
+
+    async def fee_rates(self, pair: str) -> FeeRates:
+        """`Account.fee_rates` of the first account."""
+        return await self.account().fee_rates(pair)
+
+    async def permissions(self) -> Permissions:
+        """`Account.permissions` of the first account."""
+        return await self.account().permissions()
+
+    async def kill(self, reason: str = "") -> None:
+        """`Account.kill` of every account: each refuses at once, then each cancels."""
+        self.account()
+        async with create_task_group() as tasks:
+            for account in self.accounts.values():
+                tasks.start_soon(account.kill, reason)
+
+    def revive(self) -> None:
+        """`Account.revive` of every account."""
+        self.account()
+        for account in self.accounts.values():
+            account.revive()
+
+    async def dead_man_switch(self, timeout: Seconds | None) -> None:  # noqa: ASYNC109  # the venue's
+        """`Account.dead_man_switch` of the first account."""
+        await self.account().dead_man_switch(timeout)
+
+    def _account_of(self, order: InFlightOrder | str) -> Account:
+        """The account that knows an order; the first one where none does, which then says so."""
+        first = self.account()
+        known = (account for account in self.accounts.values() if account.knows(order))
+        return next(known, first)
+
     def close(self, reason: str = "the exchange was closed") -> None:
         """Close every book, and end what is read from here after what is queued. Leaving the ``async with`` does it."""
         for entry in self._entries.values():
@@ -212,7 +346,7 @@ class Exchange:
         return self._feeds.tops[pair].subscribe(buffer)
 
     def events(self, buffer: int = 10_000) -> Subscription[Event]:
-        """What happens to books and connections from now on."""
+        """What happens to books, connections, orders and accounts from now on."""
         return self._venue.events.subscribe(buffer)
 
     def counters(self) -> Mapping[str, Counters]:
@@ -229,10 +363,7 @@ class Exchange:
 
     async def measure_clock(self) -> None:
         """Ask the venue for its time, once. Raises what the flow raises."""
-        clock = self._venue.clock
-        sent = clock.now()
-        told = await self._venue.flows.run(self._venue.source.server_time())
-        self._venue.offset.sample(sent, clock.now(), told, MILLISECOND)
+        await self._venue.measure_clock()
 
     async def keep_clock(self) -> None:
         """Measure the venue's clock for as long as the exchange is open."""
@@ -248,7 +379,7 @@ class Exchange:
 async def open_exchange(
     venue: str | LoadedConnector,
     *,
-    pairs: Iterable[str],
+    pairs: Iterable[str] = (),
     environment: str = "",
     channels: Iterable[str] = ("book",),
     variant: str = "",
@@ -256,45 +387,59 @@ async def open_exchange(
     clock: Clock | None = None,
     transports: Transports | None = None,
     pacers: PacerRegistry = PACERS,
-    credentials: Credentials | None = None,
+    credentials: Source | Mapping[str, Source] | None = None,
+    store: str | PathLike[str] | InFlightOrderStore | None = None,
+    order_entry: str = "",
+    limits: PreTradeLimits | None = None,
+    paper: bool | PaperSettings = False,
     seed: int | None = None,
 ) -> AsyncIterator[Exchange]:
-    """Open a venue: load its connector and its instruments, and track these pairs until the ``async with`` ends.
+    """Open a venue: load its connector and its instruments, track these pairs and trade until the ``async with`` ends.
 
     `pairs` are canonical ids (``BTC-USDT``, ``BTC-USDT-PERP``). `channels` are of ``book``, ``orders`` (order by order),
     ``trades``, ``top``; `variant` picks among several book feeds where a venue has them (Kraken's depths), or among several
     of orders where no ``book`` is opened. `record` tapes the whole session into a file.
-    `credentials` are an account's, for feeds that want a login.
     `clock` and `transports` are the machine's and the network's unless given; `seed` makes the jitter repeatable.
 
+    `credentials` open an account (feeds that want a login use them too): themselves, or a source of them
+    (`venuekit.credentials`), or a mapping of either by the names of several accounts. `store` is where orders are kept: a file,
+    ``":memory:"``, or a store of one's own; by default a file of this key in the user's state directory. `order_entry` is
+    ``rest`` or ``socket`` where the venue has both. `limits` hold for each account.
+    `paper` opens an account on this machine in their place, over the books of `pairs`; its orders are forgotten at the end
+    unless there is a `store`.
+
     Raises `ConnectorNotInstalled` and its kin, `UnknownInstrument` for a pair that the venue does not list, `LocalError` for
-    a channel or environment it does not have, and `VenueError` when the instruments could not be had.
+    a channel or environment it does not have, `KeyInUse` where another process trades with a key, `StoreError` where the order
+    store cannot be opened, and `VenueError` when the instruments could not be had.
     """
     connector = load_connector(venue) if isinstance(venue, str) else venue
     description = connector.description
     where = description.environment(environment)
     source = connector.hooks.data_source(environment=where)
-    signer = _signer(connector, where, credentials)
+    keys = _credentials(credentials, description)
+    signer = _signer(connector, where, next(iter(keys.values()), None))
     topics = _topics(pairs, channels, variant, description)
     async with AsyncExitStack() as stack:
         clock = clock or SystemClock()
         transports = transports or NetworkTransports.on(clock)
         if record is not None:
             transports = stack.enter_context(
-                _recording(transports, record, clock, description, where, topics)
+                _recording(transports, record, clock, description, where, topics, keys.values())
             )
         stack.push_async_callback(transports.http.aclose)
         random = Random(seed)  # noqa: S311  # jitter, not cryptography
+        pools = (*description.pools, _dials(description))
         flows = FlowRunner(
             transports.http,
             clock,
-            pacers.pacer(f"{description.venue} {where.name}", (*description.pools, _dials(description))),
+            pacers.pacer(f"{description.venue} {where.name}", pools),
             random=random.random,
             limit_report=description.limit_report,
         )
         instruments = InstrumentTable(await flows.run(source.instruments()))
         for topic in topics:
             instruments[topic.instrument]
+        kept = await stack.enter_async_context(_shielded())
         tasks = await stack.enter_async_context(helpers())
         shared = Venue(
             description,
@@ -311,10 +456,57 @@ async def open_exchange(
         )
         exchange = _build(connector, where, shared, topics, tasks)
         try:
+            if paper or (keys and connector.offers("market")):
+                from venuekit.trading.opening import Opening
+                from venuekit.trading.paper import PaperSettings as Settings
+
+                opening = Opening(
+                    connector=connector,
+                    where=where,
+                    venue=shared,
+                    http=transports.http,
+                    pacers=pacers,
+                    pools=pools,
+                    books=exchange.books,
+                    store=store,
+                    order_entry=order_entry,
+                    limits=limits,
+                )
+                if paper:
+                    settings = Settings() if paper is True else paper
+                    accounts = [await opening.paper(settings, kept)]
+                else:
+                    accounts = [await opening.account(name, key, kept) for name, key in keys.items()]
+                exchange.accounts = MappingProxyType({account.name: account for account in accounts})
             yield exchange
         finally:
             tasks.cancel_scope.cancel()
             exchange.close()
+
+
+@asynccontextmanager
+async def _shielded() -> AsyncIterator[AsyncExitStack]:
+    """What is closed to its end also when the exchange is closed by a cancellation: the order stores."""
+    stack = AsyncExitStack()
+    try:
+        yield stack
+    finally:
+        with CancelScope(shield=True):
+            await stack.aclose()
+
+
+def _credentials(
+    given: Source | Mapping[str, Source] | None, description: Description
+) -> Mapping[str, Credentials]:
+    """The credentials of each account by its name."""
+    if given is None:
+        return {}
+    from venuekit.credentials import load_credentials
+
+    if isinstance(given, Mapping):
+        return {name: load_credentials(source, description, name) for name, source in given.items()}
+    credentials = load_credentials(given, description)
+    return {credentials.account or MAIN: credentials}
 
 
 def _dials(description: Description) -> RatePool:
@@ -395,7 +587,9 @@ def _build(
     connections: list[Connection] = []
     for number, part in enumerate(shard(topics, venue.description, venue.instruments), start=1):
         fed = [entry for entry in entries.values() if entry.topic in part]
-        connection = Connection(f"{venue.id}.{number}", venue, part, fed, snapshots, feeds, shadow)
+        connection = Connection(
+            f"{venue.id}.{number}", venue, venue.source, part, fed, snapshots, feeds, shadow
+        )
         connections.append(connection)
         owners.update(dict.fromkeys(fed, connection))
     exchange = Exchange(connector, where, venue, entries, feeds, connections)
@@ -415,11 +609,15 @@ def _entry(
 ) -> AnyEntry:
     """What tracks the book of a topic: of levels, or of orders with the venue's tracker or the standard one."""
     instrument = venue.instruments[topic.instrument]
+    entry: AnyEntry
     if topic.channel is not Channel.ORDERS:
-        return OrderBookTrackerEntry(topic, instrument, rule, need, venue=venue.id)
-    offered = connector.offers("active_order_tracker")
-    tracker = partial(connector.hooks.active_order_tracker, instrument=instrument) if offered else None
-    return OrderByOrderEntry(topic, instrument, rule, need, venue=venue.id, tracker=tracker)
+        entry = OrderBookTrackerEntry(topic, instrument, rule, need, venue=venue.id)
+    else:
+        offered = connector.offers("active_order_tracker")
+        tracker = partial(connector.hooks.active_order_tracker, instrument=instrument) if offered else None
+        entry = OrderByOrderEntry(topic, instrument, rule, need, venue=venue.id, tracker=tracker)
+    venue.tracked.add(entry)
+    return entry
 
 
 def _teller(events: Broadcast[Event]) -> Callable[[Any], None]:
@@ -448,9 +646,10 @@ def _recording(
     description: Description,
     where: Environment,
     topics: list[Topic],
+    keys: Iterable[Credentials],
 ) -> Iterator[NetworkTransports]:
     """The same transports, taped into `path` until the end."""
-    from venuekit.tapes import Header, Recorder, RecordingHttpTransport, RecordingWebSocketTransport
+    from venuekit.tapes import Header, Recorder, RecordingHttpTransport, RecordingWebSocketTransport, Scrubber
 
     header = Header(
         venue=description.venue,
@@ -459,7 +658,8 @@ def _recording(
         topics=tuple(str(topic) for topic in topics),
         contract=CONTRACT_VERSION,
     )
-    with Recorder(path, clock, header) as recorder:
+    scrubber = Scrubber([secret for key in keys for secret in key.fields.values()])
+    with Recorder(path, clock, header, scrubber=scrubber) as recorder:
         yield NetworkTransports(
             RecordingHttpTransport(transports.http, recorder),
             RecordingWebSocketTransport(transports.websockets, recorder),

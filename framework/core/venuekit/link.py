@@ -1,10 +1,11 @@
-"""A link: one socket, from its dial to its end, and the books it feeds.
+"""A link: one socket, from its dial to its end, the books and the account it feeds, and the calls it takes.
 
 It makes a session and hands every frame to it inside the driver's callback; what the session returns is carried out at once:
-messages go to the books, commands to the driver. Nothing is awaited or queued per frame.
+messages go to the books or the account, commands to the driver. Nothing is awaited or queued per frame.
 
 A frame that cannot be read costs that frame: it is counted and told as an event. Where the session knows which book lost a
-message, that book is repaired; where it does not, every book is whose feed could not show the loss by itself.
+message, that book is repaired; where it does not, every book is whose feed could not show the loss by itself. The account of
+a link that has the user stream asks for what it may have missed.
 
 An error that no session may raise costs the socket: its connection dials again. From the moment that a socket is to end,
 nothing that still comes by it counts.
@@ -14,37 +15,40 @@ What happens before and after a socket's life is the business of `venuekit.conne
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import anyio
 from attrs import define, field
 
 from venuekit.backoff import Backoff
+from venuekit.book_side import BookSide
 from venuekit.books.tracker import AnyEntry
+from venuekit.calls import PendingCalls
 from venuekit.drivers.tasks import helpers
-from venuekit.drivers.websocket import WebSocket
 from venuekit.events import FrameRefused, TopicRefused
-from venuekit.faults import unexpected
+from venuekit.faults import UnexpectedError, unexpected
 from venuekit.feeds import Feeds
-from venuekit.venue import Venue
+from venuekit.outbox import Outbox
+from venuekit.sequences import FOLLOWS, HOLE, REPEATED, Sequences
+from venuekit.user_side import UserHandlers, UserSide
+from venuekit.venue import Speaker, Venue
 from venuekit_spec import (
+    Answer,
     AuthenticationRefused,
-    BookChecksum,
-    BookDelta,
-    BookSnapshot,
     Channel,
+    ClockSkewed,
     Codec,
     Continuity,
     Dial,
     Heard,
     Instant,
+    InstrumentChange,
     LimitReport,
     LocalError,
     Login,
     MalformedMessage,
-    OrderBookSnapshot,
-    OrderEvent,
+    NetworkError,
     Outputs,
     Redial,
     Run,
@@ -52,7 +56,8 @@ from venuekit_spec import (
     Send,
     Session,
     Sign,
-    StatusChange,
+    SocketRequest,
+    SocketResponse,
     Topic,
     TopicLive,
     TopicLost,
@@ -76,6 +81,9 @@ answers and act sooner; this is for those that cannot know."""
 LIFETIME_SHARE: Final = 0.95
 """The share of a connection's permitted lifetime after which it is replaced."""
 
+PRIVATE: Final = frozenset({Channel.USER, Channel.CALLS})
+"""Channels of an account. What is refused for good here is dialled for again: it may be a token that has run out."""
+
 
 @define
 class LinkCounters:
@@ -88,6 +96,7 @@ class LinkCounters:
     holes: int = 0
     renewals: int = 0
     handovers: int = 0
+    late_answers: int = 0
 
 
 @define
@@ -106,18 +115,23 @@ class Topics:
 class Link:
     """One socket. `serve` returns when it has ended.
 
-    `opened` is told when it is open, `retire` that it will end soon.
+    `speaker` knows its protocol. `opened` is told when it is open, `retire` that it will end soon, `turned` that a topic was
+    confirmed or, with a reason, lost. `user` is told of the account where it has the user stream.
     """
 
     def __init__(
         self,
         venue: Venue,
+        speaker: Speaker,
         topics: Topics,
         entries: Iterable[AnyEntry],
         feeds: Feeds,
         counters: LinkCounters,
+        *,
         opened: Callable[[], None],
         retire: Callable[[Link, str], None],
+        turned: Callable[[Link, Topic, str], None],
+        user: UserHandlers | None = None,
     ) -> None:
         self.counters = counters
         self.pause: Seconds = 0.0
@@ -126,35 +140,41 @@ class Link:
         """Whether its end is foreseen."""
         self.confirmed: set[Topic] = set()
         """The topics that the venue confirmed."""
+        self.life: Instant = 0
+        """The last sign of life."""
+        self.user = None if user is None else UserSide(user)
         self._venue = venue
+        self._speaker = speaker
         self._topics = topics
-        self._feeds = feeds
+        self.books = BookSide(topics.all, entries)
+        """The books that it feeds."""
         self._opened = opened
         self._retire = retire
+        self._turned = turned
         self._renewal_backoffs: dict[Topic, Backoff] = {}
         self._renewals: dict[Topic, Instant] = {}
         self._renewing: set[Topic] = set()
         self._ended: set[Topic] = set()
-        self._socket: WebSocket | None = None
+        self._private = frozenset(topic for topic in topics.all if topic.channel in PRIVATE)
+        self._late = None if user is None else user.late
+        self._calls = PendingCalls(
+            venue.clock, venue.id, withdraw=self._withdraw, late=self._on_late, idle=self._on_idle
+        )
+        self._calling = ""
+        self._leaving = ""
+        self._outbox: Outbox | None = None
         self._session: Session | None = None
         self._codec: Codec | None = None
         self._ending: anyio.CancelScope | None = None
         self._reason = ""
         self._wake: Instant | None = None
         self._waking: Instant | None = None
-        self._life: Instant = 0
-        self._numbers: dict[str, int] = {}
-        self._repeated: dict[str, int] = {}
-        self.feed(entries)
+        self._sequences = Sequences()
         self._handlers: dict[type, Callable[[Any], None]] = {
-            BookDelta: self._on_delta,
-            BookSnapshot: self._on_snapshot,
-            OrderEvent: self._on_order_event,
-            OrderBookSnapshot: self._on_order_snapshot,
-            BookChecksum: self._on_checksum,
+            **self.books.handlers(),
             TopOfBook: feeds.on_top,
             Trade: feeds.on_trade,
-            StatusChange: self._on_status,
+            InstrumentChange: self._on_instrument,
             Send: self._on_send,
             Run: self._on_run,
             Login: self._on_login,
@@ -165,18 +185,21 @@ class Link:
             TopicLive: self._on_topic_live,
             TopicLost: self._on_topic_lost,
             Heard: self._on_heard,
+            Answer: self._calls.answer,
         }
-
-    def feed(self, entries: Iterable[AnyEntry]) -> None:
-        """These are the entries whose books this socket feeds from now on."""
-        self.entries: Mapping[Topic, AnyEntry] = {entry.topic: entry for entry in entries}
-        self._levels = self._by_instrument(orders=False)
-        self._orders = self._by_instrument(orders=True)
+        if self.user is not None:
+            self._handlers.update(self.user.handlers())
 
     @property
     def open(self) -> bool:
         """Whether the socket is open."""
         return self._session is not None
+
+    def serves(self, channel: Channel) -> bool:
+        """Whether the socket is open for good and every topic of this channel is confirmed on it; False where it has none."""
+        topics = {topic for topic in self._topics.wanted if topic.channel is channel}
+        sound = self.open and not self._reason and not self._leaving
+        return sound and bool(topics) and topics <= self.confirmed
 
     # The life of the socket
 
@@ -184,7 +207,7 @@ class Link:
         """One socket from dial to end; why it ended. Raises `VenueError` when it could not be opened."""
         venue, now = self._venue, self._venue.clock.now
         self.counters.dials += 1
-        dial = await venue.flows.run(venue.source.dial(self._topics.wanted))
+        dial = await venue.ask(lambda: self._speaker.dial(self._topics.wanted))
         socket = await venue.websockets.open(dial)
         unwanted = self._reason
         if unwanted:
@@ -192,9 +215,10 @@ class Link:
             return unwanted
         session: Session | None = None
         try:
-            session = venue.source.session(dial, venue.instruments)
-            self._socket, self._session, self._codec = socket, session, dial.codec
-            self._life = now()
+            session = self._speaker.session(dial, venue.instruments)
+            self._outbox = Outbox(socket.send, venue.flows, venue.clock, venue.spawn, self._fail)
+            self._session, self._codec = session, dial.codec
+            self.life = now()
             self._opened()
             async with helpers() as tasks:
                 self._ending = tasks.cancel_scope
@@ -204,7 +228,10 @@ class Link:
                 reason = await socket.run(self._on_frame, self._on_life)
                 self._reason = self._reason or reason
         finally:
-            self._socket = self._session = self._ending = None
+            if self._outbox is not None:
+                self._outbox.close()
+            self._calls.end(self._reason or "it was given up")
+            self._session = self._ending = None
             with anyio.CancelScope(shield=True):
                 await socket.aclose()
             if session is not None:
@@ -218,6 +245,16 @@ class Link:
             if self._ending is not None:
                 self._ending.cancel()
 
+    def leave(self, reason: str) -> None:
+        """End, once no call waits for its answer; until then no further call is taken."""
+        self._leaving = self._leaving or reason
+        if not self._calls.waiting:
+            self.end(reason)
+
+    def _on_idle(self) -> None:
+        if self._leaving:
+            self.end(self._leaving)
+
     def _ends_soon(self, reason: str) -> None:
         self.retiring = True
         self._retire(self, reason)
@@ -229,12 +266,12 @@ class Link:
         while True:
             await clock.sleep(HOUSEKEEPING)
             now = clock.now()
-            if dial.silence is not None and now >= after(self._life, dial.silence):
+            if dial.silence is not None and now >= after(self.life, dial.silence):
                 self.end(f"no sign of life for {dial.silence:g} s")
             elif until is not None and now >= until:
                 until = None
                 self._ends_soon("its lifetime is nearly over")
-            for entry in self.entries.values():
+            for entry in self.books.entries.values():
                 if entry.silent(now):
                     self.end(f"{entry.topic} was silent")
                 self._guard(entry.tick, now)
@@ -243,12 +280,15 @@ class Link:
                     entry.unheard and now >= after(max(asked, began), UNHEARD_TIMEOUT)
                 ):
                     self.renew(entry.topic)
+            for topic in self._private - self.confirmed:
+                if now >= after(max(began, self._renewals.get(topic, 0)), UNHEARD_TIMEOUT):
+                    self.leave(f"{topic} was not confirmed")
 
     # Frames
 
     def _on_frame(self, frame: bytes, now: Instant) -> None:
         self.counters.frames += 1
-        self._life = now
+        self.life = now
         session = self._session
         if session is None:
             return
@@ -268,7 +308,7 @@ class Link:
             self._perform(session.feed, message, now)
 
     def _on_life(self, now: Instant) -> None:
-        self._life = now
+        self.life = now
 
     def _perform(self, verb: Callable[..., Outputs], *arguments: Any) -> None:
         """Let the session speak, and do what it says; nothing once the socket is to end."""
@@ -282,15 +322,23 @@ class Link:
         except Exception as error:  # noqa: BLE001  # whatever foreign code raises costs this socket alone
             self._fail(error)
 
-    def _fail(self, error: Exception) -> None:
-        self.end(str(unexpected(error, self._venue.id)))
+    def _fail(self, error: Exception) -> UnexpectedError:
+        told = unexpected(error, self._venue.id)
+        self.end(str(told))
+        return told
 
     def _carry_out(self, outputs: Outputs) -> None:
         handlers = self._handlers
         for output in outputs:
             if type(output) is Continuity:
-                if not self._continues(output):
+                place = self._sequences.judge(output.scope, output.n)
+                if place is FOLLOWS:
+                    self.counters.numbered += 1
+                elif place is REPEATED:
                     return  # the frame is a repetition: nothing in it is news
+                elif place is HOLE:
+                    self.counters.holes += 1
+                    self.books.hole(output, self._sequences.before, self._venue.clock.now())
                 continue
             handler = handlers.get(type(output))
             if handler is not None:
@@ -305,91 +353,63 @@ class Link:
         except MalformedMessage as error:
             self._refuse(error)
 
-    def _continues(self, told: Continuity) -> bool:
-        """Whether a frame is new. A hole before it takes every book of its scope out of LIVE.
-
-        A number that was seen is a repetition. Two of those that follow one another are a sequence that began anew: a hole.
-        """
-        scope, n = told.scope, told.n
-        last = self._numbers.get(scope)
-        if last is not None and n <= last:
-            before = self._repeated.get(scope)
-            self._repeated[scope] = n
-            if before is None or n != before + 1:
-                return False
-        self._repeated.pop(scope, None)
-        self._numbers[scope] = n
-        if last is None:
-            return True
-        if n == last + 1:
-            self.counters.numbered += 1
-            return True
-        self.counters.holes += 1
-        now, covered = self._venue.clock.now(), self._covered(scope)
-        for topic, entry in self.entries.items():
-            if entry.rule.per_connection and topic in covered:
-                entry.lost(f"after frame {last} came {n}", now)
-        return True
-
-    def _covered(self, scope: str) -> frozenset[Topic]:
-        """The topics of a sequence: those that its scope names, by channel or in full; of no such name, all."""
-        topics = self._topics.all
-        return frozenset(topic for topic in topics if scope in {topic.channel.value, str(topic)}) or topics
+    def _lose(self, error: MalformedMessage) -> None:
+        """A frame that cannot be read may have been for a book or for the account."""
+        self.books.unreadable(error, self._venue.clock.now())
+        if self.user is not None:
+            self.user.unreadable()
 
     def _refuse(self, error: MalformedMessage) -> None:
         self.counters.malformed += 1
         self._venue.events.publish(FrameRefused(error=error, at=self._venue.clock.now()))
 
-    def _lose(self, error: MalformedMessage) -> None:
-        """Repair the books that an unreadable frame may have been for."""
-        now = self._venue.clock.now()
-        known = error.topic in map(str, self._topics.all)
-        for topic, entry in self.entries.items():
-            if error.instrument:
-                if str(topic) == error.topic if known else topic.instrument == error.instrument:
-                    entry.lost("a message could not be read", now)
-            elif not entry.rule.shows_loss:
-                entry.lost("a frame could not be read", now)
+    # Messages and calls
 
-    # Messages
+    def _on_instrument(self, change: InstrumentChange) -> None:
+        try:
+            self._venue.instrument_changed(change)
+        except LocalError as error:
+            raise MalformedMessage(str(error), venue=self._venue.id) from error
 
-    def _on_delta(self, delta: BookDelta) -> None:
-        entry = self._levels.get(delta.instrument)
-        if entry is not None:
-            entry.delta(delta)
+    async def call(self, request: SocketRequest) -> SocketResponse:
+        """Send a call and have its answer. Raises as `PendingCalls.ask` does, and `NetworkError` where no call is taken now."""
+        if not self.serves(Channel.CALLS):
+            raise NetworkError("no socket that takes calls is open", venue=self._venue.id, sent=False)
+        return await self._calls.ask(request, self._say)
 
-    def _on_snapshot(self, snapshot: BookSnapshot) -> None:
-        entry = self._levels.get(snapshot.instrument)
-        if entry is not None:
-            entry.snapshot(snapshot)
+    def _say(self, request: SocketRequest) -> None:
+        """Let the session send a call. What goes wrong before it has said what to send means that nothing was sent."""
+        session, venue = self._session, self._venue
+        assert session is not None
+        try:
+            outputs = session.call(request, venue.clock.now())
+        except MalformedMessage as error:
+            raise NetworkError(str(error), venue=venue.id, sent=False) from error
+        except LocalError:
+            raise
+        except Exception as error:
+            raise self._fail(error) from error
+        self._calling = request.key
+        try:
+            self._carry_out(outputs)
+        except Exception as error:  # noqa: BLE001  # as in `_perform`; whether anything was sent is not known
+            self._fail(error)
+        finally:
+            self._calling = ""
 
-    def _on_order_event(self, event: OrderEvent) -> None:
-        entry = self._orders.get(event.instrument)
-        if entry is not None:
-            entry.delta(event)
+    def _withdraw(self, key: str) -> bool:
+        return self._outbox is not None and self._outbox.withdraw(key)
 
-    def _on_order_snapshot(self, snapshot: OrderBookSnapshot) -> None:
-        entry = self._orders.get(snapshot.instrument)
-        if entry is not None:
-            entry.snapshot(snapshot)
-
-    def _on_checksum(self, checksum: BookChecksum) -> None:
-        """A checksum does not say of which channel: a venue that sends both kinds keeps them on sockets of their own."""
-        entry = self._levels.get(checksum.instrument) or self._orders.get(checksum.instrument)
-        if entry is not None:
-            entry.checksum(checksum)
-
-    def _on_status(self, change: StatusChange) -> None:
-        for entries in (self._levels, self._orders):
-            entry = entries.get(change.instrument)
-            if entry is not None:
-                entry.status(change)
+    def _on_late(self, answer: Answer) -> None:
+        self.counters.late_answers += 1
+        if self._late is not None:
+            self._late(answer)
 
     # Commands
 
     def _on_send(self, command: Send) -> None:
-        if self._socket is not None:
-            self._socket.send(command.frame)
+        if self._outbox is not None and self._outbox.put(command, self._calling):
+            self._calling = ""  # something of the call has left
 
     def _on_run(self, command: Run) -> None:
         session = self._session
@@ -397,9 +417,11 @@ class Link:
         async def ask() -> None:
             result: Any
             try:
-                result = await self._venue.flows.run(command.flow)
+                result = await self._venue.run(command.flow)
             except VenueError as error:
                 result = error
+                if isinstance(error, ClockSkewed):  # the session asks again, then with a better time
+                    await self._venue.flows.resync()
             except LocalError as error:
                 self.end(str(error))
                 return
@@ -410,7 +432,7 @@ class Link:
 
     def _on_login(self, command: Login) -> None:
         auth, now = self._venue.auth, self._venue.venue_time()
-        frame = None if auth is None else auth.login(now, self._venue.nonce(now), command.challenge)
+        frame = None if auth is None else auth.login(now, self._venue.nonces(now), command.challenge)
         if frame is None:
             self.end("the venue asks for a login, and there are no credentials")
         else:
@@ -423,7 +445,7 @@ class Link:
         if venue.auth is None:
             fields = AuthenticationRefused(f"{command.topic} needs credentials", venue=venue.id)
         else:
-            fields = venue.auth.topic_fields(command.topic, now, venue.nonce(now))
+            fields = venue.auth.topic_fields(command.topic, now, venue.nonces(now))
         if session is not None:
             self._perform(session.answered, command.tag, fields, venue.clock.now())
 
@@ -459,33 +481,43 @@ class Link:
         self._venue.flows.report(report)
 
     def _on_topic_live(self, command: TopicLive) -> None:
+        if self._leaving:
+            return
         self._ended.discard(command.topic)
         self.confirmed.add(command.topic)
-        entry = self.entries.get(command.topic)
+        entry = self.books.entries.get(command.topic)
         if entry is not None:
             entry.started(self._venue.clock.now())
+        self._turned(self, command.topic, "")
 
     def _on_heard(self, command: Heard) -> None:
-        entry = self.entries.get(command.topic)
+        entry = self.books.entries.get(command.topic)
         if entry is not None:
             entry.heard = self._venue.clock.now()
 
     def _on_topic_lost(self, command: TopicLost) -> None:
+        if self._leaving:
+            return
         now = self._venue.clock.now()
+        final = command.final and command.topic not in self._private
         self._venue.events.publish(
-            TopicRefused(topic=command.topic, reason=command.reason, final=command.final, at=now)
+            TopicRefused(topic=command.topic, reason=command.reason, final=final, at=now)
         )
-        entry = self.entries.get(command.topic)
-        if command.final:
+        entry = self.books.entries.get(command.topic)
+        self.confirmed.discard(command.topic)
+        if final:
             self._topics.lost[command.topic] = command.reason
             self._ended.discard(command.topic)
             if entry is not None:
                 entry.close(command.reason, now)
+        elif command.final:
+            self.leave(f"{command.topic} was refused: {command.reason}")
         elif command.topic in self._topics.wanted:
             self._ended.add(command.topic)
             if entry is not None:
                 entry.disconnected(command.reason, now)
             self.renew(command.topic)
+        self._turned(self, command.topic, command.reason)
 
     # Repairs
 
@@ -520,13 +552,5 @@ class Link:
             self._perform(session.want, self._topics.wanted, now)
 
     def _waits(self, topic: Topic) -> bool:
-        entry = self.entries.get(topic)
+        entry = self.books.entries.get(topic)
         return entry is not None and (entry.waits_for_renewal or entry.unheard)
-
-    def _by_instrument(self, *, orders: bool) -> dict[str, AnyEntry]:
-        """The entries that messages of levels, or of orders, are for."""
-        return {
-            topic.instrument: entry
-            for topic, entry in self.entries.items()
-            if (topic.channel is Channel.ORDERS) is orders
-        }

@@ -8,9 +8,24 @@ from typing import cast
 import pluggy
 import pytest
 
-from venuekit_spec import Connector, Description, Environment, InstrumentKind, hook_names, hookimpl, hooks
+from venuekit_spec import (
+    Connector,
+    Description,
+    Environment,
+    InstrumentKind,
+    OrderEntry,
+    hook_names,
+    hookimpl,
+    hooks,
+)
 
 LOCAL = Environment("local", {"rest": "http://127.0.0.1:9"}, real_money=False)
+FOR_A_MARKET = {
+    "environment": LOCAL,
+    "instruments": None,
+    "credentials": None,
+    "order_entry": OrderEntry.REST,
+}
 
 
 class DescribesOnly:
@@ -41,6 +56,12 @@ class TakesLess:
     @hookimpl
     def market(self, environment: Environment) -> str:
         return environment.name
+
+
+class HasBothWays:
+    @hookimpl
+    def market(self, order_entry: OrderEntry) -> OrderEntry:
+        return order_entry
 
 
 def manager(plugin: object) -> pluggy.PluginManager:
@@ -77,8 +98,13 @@ def test_an_unknown_hook_is_refused() -> None:
 
 def test_a_connector_may_take_fewer_arguments() -> None:
     """A later contract can add an argument to a hook without breaking the connectors there are."""
-    given = {"environment": LOCAL, "instruments": None, "credentials": None}
-    assert manager(TakesLess()).hook.market(**given) == "local"
+    assert manager(TakesLess()).hook.market(**FOR_A_MARKET) == "local"
+
+
+@pytest.mark.parametrize("way", OrderEntry)
+def test_a_market_learns_how_orders_are_to_travel(way: OrderEntry) -> None:
+    """A connector of a venue with both ways takes `order_entry`; one with a single way leaves it out, as above."""
+    assert manager(HasBothWays()).hook.market(**{**FOR_A_MARKET, "order_entry": way}) is way
 
 
 def test_hooks_are_called_by_keyword_only() -> None:

@@ -49,14 +49,44 @@ FLOW = server_time()
 
 TOPIC = spec.Topic(spec.Channel.BOOK, INSTRUMENT)
 
+
+def intended() -> spec.NewOrder:
+    """An order as it was asked for, made anew."""
+    return spec.NewOrder(INSTRUMENT, spec.Side.BUY, Decimal(2), "1", price=Decimal(1))
+
+
+def filled() -> spec.Fill:
+    """One fill, made anew."""
+    return spec.Fill("1", INSTRUMENT, spec.Side.BUY, Decimal(1), Decimal("0.5"))
+
+
+def held() -> spec.VenueOrder:
+    """An order as a venue holds it, a quarter filled, made anew."""
+    return spec.VenueOrder(
+        account="me",
+        order_id="7",
+        number=7,
+        intent=intended(),
+        status=spec.OrderStatus.PARTIALLY_FILLED,
+        quantity=Decimal(2),
+        filled=Decimal("0.5"),
+        spent=Decimal("0.5"),
+        price=Decimal(1),
+        created=1,
+        updated=2,
+    )
+
+
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "Absence": {},
     "Accepted": {"report": spec.OrderReport(INSTRUMENT)},
     "Answer": {"key": "1"},
     "Balance": {"asset": "BTC"},
+    "BalanceChanged": {"account": "me", "balance": spec.Balance("BTC", total=Decimal(1))},
     "BlockHeight": {"height": 7},
     "BookChecksum": {"instrument": INSTRUMENT, "checksum": 7},
     "BookDelta": {"instrument": INSTRUMENT, "bids": (("1", "2"),), "asks": ()},
+    "BookImage": {"instrument": INSTRUMENT, "id": 7, "bids": ((Decimal(1), Decimal(2)),), "asks": ()},
     "BookSnapshot": {"instrument": INSTRUMENT, "bids": (("1", "2"),), "asks": ()},
     "Checksum": {"compute": no_checksum, "levels": 10},
     "ClientOrderIds": {"pattern": "[a-z]+", "maximum_length": 36},
@@ -74,6 +104,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     },
     "Dial": {"url": "wss://example.com/ws"},
     "Environment": {"name": "local", "urls": {"rest": "http://127.0.0.1"}},
+    "Execution": {"key": "1", "trade": 1, "order": held(), "fill": filled()},
     "Fee": {"asset": "BTC", "amount": Decimal("-0.1")},
     "FeeRates": {"maker": Decimal(0), "taker": Decimal("0.001")},
     "Fill": {
@@ -83,6 +114,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
         "price": Decimal(1),
         "quantity": Decimal(2),
     },
+    "Hangup": {},
     "Heard": {"topic": TOPIC},
     "HttpRequest": {"method": "GET", "url": "https://api.example.com/time"},
     "HttpResponse": {"status": 200, "body": b"{}"},
@@ -90,7 +122,16 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
         name: getattr(listed(), name) for name in ("id", "kind", "base", "quote", "native", "price", "size")
     },
     "InstrumentChange": {"instrument": listed()},
+    "LevelChanged": {
+        "instrument": INSTRUMENT,
+        "id": 7,
+        "side": spec.Side.BUY,
+        "price": Decimal(1),
+        "size": Decimal(2),
+        "time": 1,
+    },
     "LimitReport": {"used": {"weight": 1.0}},
+    "Listing": {"instrument": listed(), "price": Decimal(100)},
     "Login": {},
     "NewOrder": {
         "instrument": INSTRUMENT,
@@ -100,10 +141,13 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     },
     "OrderBookRow": {"side": spec.Side.BUY, "price": "1", "size": "2"},
     "OrderBookSnapshot": {"instrument": INSTRUMENT, "orders": ()},
+    "OrderChanged": {"order": held()},
     "OrderEvent": {"instrument": INSTRUMENT, "action": spec.OrderAction.DONE},
     "OrderRef": {"instrument": INSTRUMENT, "order_id": "1"},
     "OrderReport": {"instrument": INSTRUMENT, "filled": Decimal("0.5")},
+    "Permissions": {"read": True, "addresses": ("127.0.0.1",)},
     "Position": {"instrument": INSTRUMENT, "quantity": Decimal(-1)},
+    "PositionChanged": {"account": "me", "position": spec.Position(INSTRUMENT, Decimal(-1))},
     "PriceRule": {"tick": Decimal("0.01")},
     "RatePool": {"name": "weight", "capacity": 6000.0, "period": 60.0},
     "Redial": {"reason": "shutdown"},
@@ -126,7 +170,29 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "TopicLost": {"topic": TOPIC, "reason": "unknown symbol"},
     "TopicRule": {"channel": spec.Channel.BOOK},
     "Trade": {"instrument": INSTRUMENT, "price": "1", "size": "2", "side": spec.Side.BUY, "key": "1"},
+    "TradeHappened": {
+        "instrument": INSTRUMENT,
+        "number": 1,
+        "price": Decimal(1),
+        "size": Decimal(2),
+        "side": spec.Side.BUY,
+        "maker_order_id": "6",
+        "taker_order_id": "7",
+        "time": 1,
+    },
     "Unknown": {},
+    "VenueAccount": {
+        "name": "alice",
+        "credentials": spec.Credentials({"secret": spec.Secret(SECRET)}),
+        "balances": {"USDT": Decimal(1000)},
+    },
+    "VenueOrder": {
+        name: getattr(held(), name)
+        for name in (
+            *("account", "order_id", "number", "intent", "status", "quantity", "filled", "spent"),
+            *("price", "created", "updated"),
+        )
+    },
     "Wake": {"at": 7},
 }
 """The name of a value class -> arguments for one value of it. Errors and flows compare by identity: there is one of each."""
@@ -193,6 +259,7 @@ def test_values_of_the_same_content_are_equal_and_hash_alike(name: str) -> None:
         ("Send", {"frame": "[]"}),
         ("SocketRequest", {"params": {"signature": "x"}}),
         ("Topic", {"variant": "100ms"}),
+        ("VenueAccount", {"balances": {"USDT": Decimal(999)}}),
     ],
 )
 def test_what_a_repr_leaves_out_still_counts(name: str, changes: dict[str, Any]) -> None:
@@ -215,6 +282,7 @@ def test_what_a_repr_leaves_out_still_counts(name: str, changes: dict[str, Any])
         ("LimitReport", "used"),
         ("NewOrder", "options"),
         ("SocketRequest", "params"),
+        ("VenueAccount", "balances"),
     ],
 )
 def test_a_mapping_inside_a_value_is_the_values_own(name: str, field: str) -> None:
@@ -256,6 +324,7 @@ SECRETIVE: dict[str, Callable[[], object]] = {
     "Send text": lambda: spec.Send(SECRET),
     "Send bytes": lambda: spec.Send(SECRET.encode()),
     "Answer": lambda: spec.Answer("1", payload={"token": SECRET}),
+    "VenueAccount": lambda: spec.VenueAccount("alice", spec.Credentials({"secret": spec.Secret(SECRET)})),
 }
 each_secretive = pytest.mark.parametrize("make", SECRETIVE.values(), ids=SECRETIVE.keys())
 
@@ -351,6 +420,20 @@ def test_only_an_unknown_outcome_is_not_evidence() -> None:
     assert spec.DuplicateClientOrderId("exists").outcome is spec.Outcome.UNKNOWN
     assert spec.RateLimited("429 of a proxy", outcome=spec.Outcome.UNKNOWN).outcome is spec.Outcome.UNKNOWN
     assert spec.RateLimited("429").outcome is spec.Outcome.REJECTED
+
+
+def test_what_is_left_of_an_order_follows_from_what_was_filled() -> None:
+    """The venue's order says what remains in base units; one sized in quote units has no such number and says zero."""
+    assert held().remaining == Decimal("1.5")
+    assert attrs.evolve(held(), quantity=None).remaining == 0
+
+
+def test_an_execution_belongs_to_its_order() -> None:
+    """Account and fees of an execution are those of its order and its fill; fees not told are none."""
+    execution = spec.Execution(key="1", trade=1, order=held(), fill=filled())
+    assert (execution.account, execution.fees) == ("me", ())
+    paid = attrs.evolve(filled(), fees=(spec.Fee("BTC", Decimal("0.001")),))
+    assert attrs.evolve(execution, fill=paid).fees == (spec.Fee("BTC", Decimal("0.001")),)
 
 
 def test_every_value_class_has_a_sample() -> None:

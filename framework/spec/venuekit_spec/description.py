@@ -15,7 +15,7 @@ from attrs import evolve, field, frozen
 from venuekit_spec.errors import LocalError
 from venuekit_spec.flows import HttpResponse, LimitReport
 from venuekit_spec.instruments import InstrumentKind
-from venuekit_spec.orders import OrderType, Resolver, TimeInForce
+from venuekit_spec.orders import OrderLife, OrderType, Resolver, TimeInForce
 from venuekit_spec.sessions import Channel
 from venuekit_spec.syncing import SyncRule
 from venuekit_spec.times import Seconds
@@ -44,6 +44,8 @@ class Capability(StrEnum):
     BALANCE_STREAM = "balance_stream"
     """The user stream tells balances; without it they are asked for after fills."""
     POSITIONS = "positions"
+    LEVERAGE = "leverage"
+    FUNDING = "funding"
     QUOTE_SIZED = "quote_sized"
     OWN_TRANSPORT = "own_transport"
     """The escape hatch: the venue cannot be sans-I/O (FIX, gRPC) and the connector brings `open_transport`."""
@@ -178,6 +180,7 @@ class Description:
 
     `kinds` are the instrument kinds it lists, `credentials` the names of what an account needs. `limit_report` reads
     limits from a response. `endpoint_sockets` holds for endpoints (`TopicRule.endpoint`) that differ from `sockets`.
+    `order_life` where every order expires by block height: the core gives each one that names no height a height of its own.
     `links` are the pages of the venue's documentation that the connector follows.
     """
 
@@ -198,6 +201,7 @@ class Description:
     times_in_force: frozenset[TimeInForce] = frozenset()
     client_order_ids: ClientOrderIds | None = None
     resolver: Resolver | None = None
+    order_life: OrderLife | None = None
     maximum_batch: int = 1
 
     def environment(self, name: str = "") -> Environment:

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias, runtime_checkable
 
 from attrs import field, frozen
 from msgspec import Struct
@@ -33,6 +33,7 @@ from venuekit_spec.orders import (
     Fee,
     FeeRates,
     Fill,
+    FundingPayment,
     NewOrder,
     OrderRef,
     OrderStatus,
@@ -90,6 +91,8 @@ class EngineRefusal(StrEnum):
     REDUCE_ONLY = "reduce_only"
     NOT_FOUND = "not_found"
     NO_LIQUIDITY = "no_liquidity"
+    DEADLINE = "deadline"
+    """It came after the deadline that it carries."""
 
 
 class SelfTradePrevention(StrEnum):
@@ -188,6 +191,13 @@ class BalanceChanged(Struct, frozen=True):
     balance: Balance
 
 
+class FundingPaid(Struct, frozen=True):
+    """A position was paid, or paid, funding."""
+
+    account: str
+    payment: FundingPayment
+
+
 class PositionChanged(Struct, frozen=True):
     """An account's position in a derivative is another one; it is absolute."""
 
@@ -196,7 +206,14 @@ class PositionChanged(Struct, frozen=True):
 
 
 EngineEvent: TypeAlias = (
-    OrderChanged | TradeHappened | LevelChanged | OrderEvent | BalanceChanged | PositionChanged | StatusChange
+    OrderChanged
+    | TradeHappened
+    | LevelChanged
+    | OrderEvent
+    | BalanceChanged
+    | PositionChanged
+    | FundingPaid
+    | StatusChange
 )
 """All that the engine tells: about orders, public trades, the book by level and (`OrderEvent`) by order, accounts, status."""
 
@@ -219,7 +236,10 @@ class Engine(Protocol):
     units unless the order says otherwise.
     """
 
-    instruments: InstrumentTable
+    @property
+    def instruments(self) -> InstrumentTable:
+        """What is listed, each with the status it has now."""
+        ...
 
     def listen(self, listener: Callable[[EngineEvent], None]) -> Callable[[], None]:
         """Tell `listener` of every event from now on; the result ends it."""
@@ -290,6 +310,26 @@ class Engine(Protocol):
         """The book by order: bids then asks, best first, in queue order."""
         ...
 
+    def undo(self, keys: Collection[str], now: Instant) -> Sequence[VenueOrder]:
+        """Take back trades (by the keys of their executions, both sides of each), the newest first.
+
+        Balances, positions and filled amounts are as if they had not happened; an order of theirs that has ended by them is
+        open again, at the tail of its price. The orders as they stand then.
+        """
+        ...
+
+    def pay_funding(self, instrument: str, rate: Decimal, now: Instant) -> None:
+        """Every position in a perpetual pays `rate` of its notional at the mark price; short ones receive it."""
+        ...
+
+    def set_leverage(self, account: str, instrument: str, leverage: Decimal, now: Instant) -> None:
+        """How many times its margin a position of this account may be. Raises `RuleViolated`."""
+        ...
+
+    def leverage(self, account: str, instrument: str) -> Decimal:
+        """The leverage that is set."""
+        ...
+
     def set_status(self, instrument: str, status: InstrumentStatus, now: Instant) -> None:
         """Halt an instrument, or let it trade again."""
         ...
@@ -356,6 +396,18 @@ class ServerSession(Protocol):
         ...
 
 
+@runtime_checkable
+class RefusingSession(ServerSession, Protocol):
+    """A session that can word the refusal of one frame, where the venue takes calls by socket.
+
+    The local venue closes a socket (1013, "try again later") whose session cannot.
+    """
+
+    def refuse(self, frame: str | bytes, kind: RefusalKind, wait: Seconds, now: Instant) -> ServerOutputs:
+        """How the venue refuses this frame before everything, as `Dialect.refusal` does a request by HTTP."""
+        ...
+
+
 class Dialect(Protocol):
     """One venue's protocol over one engine. Made anew when the venue restarts: what only lived in its memory is gone.
 
@@ -408,6 +460,7 @@ class DialectPlugin(Protocol):
 
 __all__ = [
     "DIALECTS",
+    "STANDARD_FEES",
     "BalanceChanged",
     "BookImage",
     "CallKind",
@@ -417,12 +470,14 @@ __all__ = [
     "EngineEvent",
     "EngineRefusal",
     "Execution",
+    "FundingPaid",
     "Hangup",
     "LevelChanged",
     "Listing",
     "OrderChanged",
     "PositionChanged",
     "RefusalKind",
+    "RefusingSession",
     "SelfTradePrevention",
     "ServerOutput",
     "ServerOutputs",

@@ -107,6 +107,10 @@ class SocketRequest:
     parts: int = 1
     """How many answers make the result whole, where the venue answers once per order (Kraken's cancel)."""
 
+    def replace(self, **changes: Any) -> SocketRequest:
+        """A copy with other values, as a signer makes one."""
+        return evolve(self, **changes)
+
 
 @frozen
 class SocketResponse:

@@ -154,6 +154,8 @@ class Instrument:
 class InstrumentTable(Mapping[str, Instrument]):
     """The instruments of one venue by canonical id, and by each of the venue's own names.
 
+    Sessions keep it: it follows what the venue changes while we run (`replace`).
+
     Raises `UnknownInstrument` for an id that is not listed, naming the nearest ones, and `LocalError` when two instruments
     share an id or a name of one use: neither may win silently.
     """
@@ -191,6 +193,22 @@ class InstrumentTable(Mapping[str, Instrument]):
 
     def __repr__(self) -> str:
         return f"<InstrumentTable of {len(self)} instruments>"
+
+    def replace(self, instrument: Instrument) -> Instrument | None:
+        """List `instrument` as it is from now on; the one of that id before, None where it is new.
+
+        Raises `LocalError` where another instrument has one of its names; nothing is changed then.
+        """
+        for use, name in instrument.native.items():
+            if self._by_native.get(use, {}).get(name, instrument.id) != instrument.id:
+                raise LocalError(f"two {use} names are {name!r}")
+        before = self._by_id.get(instrument.id)
+        for use, name in before.native.items() if before else ():
+            del self._by_native[use][name]
+        for use, name in instrument.native.items():
+            self._by_native.setdefault(use, {})[name] = instrument.id
+        self._by_id[instrument.id] = instrument
+        return before
 
     def ids_by_native(self, use: str) -> Mapping[str, str]:
         """The venue's names of one use (``"rest"``, ``"socket"``) -> canonical ids."""

@@ -214,6 +214,19 @@ class Position:
 
 
 @frozen
+class FundingPayment:
+    """What a perpetual position was paid (positive) or paid (negative), in `asset`; `key` is unique for the account."""
+
+    key: str
+    instrument: str
+    asset: str
+    amount: Decimal
+    rate: Decimal | None = None
+    position: Decimal | None = None
+    time: Instant = 0
+
+
+@frozen
 class FeeRates:
     """Fractions of the notional: 0.001 is ten basis points. Negative is a rebate."""
 
@@ -249,7 +262,9 @@ class BlockHeight:
     time: Instant = 0
 
 
-UserMessage: TypeAlias = OrderReport | Fill | Balance | Position | StreamSequence | BlockHeight
+UserMessage: TypeAlias = (
+    OrderReport | Fill | Balance | Position | FundingPayment | StreamSequence | BlockHeight
+)
 """Everything that the private side of a session emits."""
 
 
@@ -301,6 +316,14 @@ class Absence:
     after: Seconds | None = None
     after_deadline: Seconds | None = None
     above_expiry_height: bool = False
+
+
+@frozen
+class OrderLife:
+    """On a venue where every order expires by block height: how many blocks it lives unless said otherwise, and at most."""
+
+    blocks: int
+    maximum: int
 
 
 @frozen

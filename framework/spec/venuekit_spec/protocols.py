@@ -18,8 +18,10 @@ from venuekit_spec.messages import (
 )
 from venuekit_spec.orders import (
     Balance,
+    BlockHeight,
     FeeRates,
     Fill,
+    FundingPayment,
     NewOrder,
     OrderRef,
     OrderReport,
@@ -139,6 +141,18 @@ class Market(Protocol):
 
     def positions(self) -> Flow[Sequence[Position]]:
         """Derivative positions; empty where the venue has none."""
+        ...
+
+    def funding(self, since: Instant) -> Flow[Sequence[FundingPayment]]:
+        """Funding paid and received since an instant, oldest first; empty where the venue has none."""
+        ...
+
+    def set_leverage(self, instrument: str, leverage: Decimal) -> Flow[None]:
+        """How many times its margin a position may be (`Capability.LEVERAGE`). Raises `RuleViolated`."""
+        ...
+
+    def height(self) -> Flow[BlockHeight]:
+        """The height of the venue's chain (`Description.order_life`)."""
         ...
 
     def fee_rates(self, instrument: str) -> Flow[FeeRates]:

@@ -285,6 +285,10 @@ class OrderBook(BookView):
             return bool(bid > -ask)
         return exact_price(bid) > exact_price(ask)
 
+    def adopt_rules(self, instrument: Instrument) -> None:
+        """The instrument as it is from now on. For the tracker."""
+        self.instrument = self._view.instrument = instrument
+
     async def wait_live(self) -> None:
         """Return once the book is LIVE. Raises `BookNotLive` when it is CLOSED and never will be."""
         if self.live:

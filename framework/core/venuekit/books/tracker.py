@@ -36,6 +36,7 @@ from venuekit_spec import (
     Crossed,
     Ids,
     Instant,
+    Instrument,
     InstrumentStatus,
     Join,
     MalformedMessage,
@@ -221,6 +222,16 @@ class TrackerEntry(ABC, Generic[S, D]):
         """The venue changed what may be done with the instrument: an auction may cross the book."""
         self.heard = change.received
         self.book.status = change.status
+
+    def rules(self, instrument: Instrument, now: Instant) -> None:
+        """The venue changed the rules of the instrument: checksums are of its new precision from here on.
+
+        Where prices no longer fit the kind of keys that the book was made with, it is closed: to be opened anew.
+        """
+        fits = instrument.float_keys is self.book.instrument.float_keys
+        self.book.adopt_rules(instrument)
+        if not fits:
+            self.close("the venue changed its prices beyond what this book can hold: open it anew", now)
 
     # Messages
 

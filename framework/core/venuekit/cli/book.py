@@ -10,17 +10,19 @@ import anyio
 import click
 
 from venuekit.books import OrderBook, StateChange
+from venuekit.cli.account import account_option, credentials_option, environment_option, feed_credentials
 from venuekit.cli.terminal import run, tell
 from venuekit.drivers.tasks import helpers
 from venuekit.exchange import Exchange, open_exchange
+from venuekit.loader import load_connector
 
 
 @click.command("book", short_help="a live order book in the terminal")
 @click.argument("venue")
 @click.argument("pair")
-@click.option(
-    "--environment", default="", help="Where the venue runs, for example testnet; its first one by default."
-)
+@environment_option
+@credentials_option
+@account_option
 @click.option("--variant", default="", help="One of several book feeds, for example a depth.")
 @click.option("--depth", type=click.IntRange(min=1), default=10, show_default=True, help="Levels a side.")
 @click.option("--once", is_flag=True, help="Print the first proven state and end.")
@@ -36,6 +38,8 @@ def command(
     venue: str,
     pair: str,
     environment: str,
+    credentials: str,
+    account: str,
     variant: str,
     depth: int,
     once: bool,
@@ -49,6 +53,8 @@ def command(
             venue,
             pair,
             environment=environment,
+            credentials=credentials,
+            account=account,
             variant=variant,
             depth=depth,
             once=once,
@@ -63,15 +69,21 @@ async def _show(
     pair: str,
     *,
     environment: str,
+    credentials: str,
+    account: str,
     variant: str,
     depth: int,
     once: bool,
     json_lines: bool,
     patience: float,
 ) -> None:
+    connector = load_connector(venue)
+    keys = feed_credentials(connector, credentials, account)
     why = "no answer about the instruments"
     with anyio.move_on_after(patience) as waiting:
-        async with open_exchange(venue, pairs=[pair], environment=environment, variant=variant) as exchange:
+        async with open_exchange(
+            connector, pairs=[pair], environment=environment, variant=variant, credentials=keys
+        ) as exchange:
             book = exchange.books[pair]
             try:
                 await _wait_live(exchange, book)

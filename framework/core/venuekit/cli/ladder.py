@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from venuekit.books import BookState, BookView, Level, OrderBook
+from venuekit.cli.tables import plain
 from venuekit.exchange import Exchange
 
 STATE_STYLES = {
@@ -34,12 +35,6 @@ COLUMNS = (
 )
 ALWAYS = {"deltas", "gaps", "repairs"}
 """What a summary tells of each book; what never happened to any is left out, except these."""
-
-
-def plain(number: Decimal) -> str:
-    """A decimal without exponent and without trailing zeros."""
-    text = f"{number:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def ladder(book: OrderBook, depth: int) -> RenderableType:

@@ -8,9 +8,11 @@ from pathlib import Path
 import anyio
 import click
 
+from venuekit.cli.account import account_option, credentials_option, environment_option, feed_credentials
 from venuekit.cli.terminal import run, tell
 from venuekit.exchange import open_exchange
-from venuekit_spec import NetworkError
+from venuekit.loader import LoadedConnector, load_connector
+from venuekit_spec import Credentials, NetworkError
 
 
 @click.command("record", short_help="tape a session into a file")
@@ -23,7 +25,9 @@ from venuekit_spec import NetworkError
     type=click.Path(path_type=Path),
     help="TAPE.jsonl, .jsonl.gz or .jsonl.zst",
 )
-@click.option("--environment", default="", help="Where the venue runs; its first one by default.")
+@environment_option
+@credentials_option
+@account_option
 @click.option("--channels", default="book,trades", show_default=True, help="What to subscribe to.")
 @click.option("--variant", default="", help="One of several book feeds, for example a depth.")
 @click.option(
@@ -37,6 +41,8 @@ def command(
     pairs: tuple[str, ...],
     output: Path,
     environment: str,
+    credentials: str,
+    account: str,
     channels: str,
     variant: str,
     seconds: float | None,
@@ -45,7 +51,9 @@ def command(
     wanted = [channel.strip() for channel in channels.split(",") if channel.strip()]
     begun = output.exists()  # then the recorder refuses, and what is there is not ours
     try:
-        run(partial(_record, venue, pairs, output, environment, wanted, variant, seconds))
+        connector = load_connector(venue)
+        keys = feed_credentials(connector, credentials, account)
+        run(partial(_record, connector, pairs, output, environment, keys, wanted, variant, seconds))
     except NetworkError:
         if not begun:
             output.unlink(missing_ok=True)  # it holds nothing but failures; the next try may have the name
@@ -56,10 +64,11 @@ def command(
 
 
 async def _record(
-    venue: str,
+    connector: LoadedConnector,
     pairs: tuple[str, ...],
     output: Path,
     environment: str,
+    credentials: Credentials | None,
     channels: list[str],
     variant: str,
     seconds: float | None,
@@ -67,11 +76,19 @@ async def _record(
     opened = False
     with anyio.move_on_after(seconds):
         async with open_exchange(
-            venue, pairs=pairs, environment=environment, channels=channels, variant=variant, record=output
+            connector,
+            pairs=pairs,
+            environment=environment,
+            credentials=credentials,
+            channels=channels,
+            variant=variant,
+            record=output,
         ) as exchange:
             opened = True
             click.echo(f"recording {', '.join(pairs)} into {output}; Ctrl-C ends", err=True)
             async for event in exchange.events():
                 tell(event)
     if not opened:
-        raise NetworkError(f"no answer about the instruments within {seconds} s", venue=venue)
+        raise NetworkError(
+            f"no answer about the instruments within {seconds} s", venue=connector.description.venue
+        )

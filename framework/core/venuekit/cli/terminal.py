@@ -43,14 +43,14 @@ class _Detached(ThreadPoolExecutor):
         """Nothing to wait for."""
 
 
-def run(command: Callable[[], Awaitable[None]]) -> None:
-    """Run a command that needs an event loop. It ends when its work does, whatever the name server does."""
+def run(command: Callable[[], Awaitable[T]]) -> T:
+    """The result of a command that needs an event loop. It ends when its work does, whatever the name server does."""
 
-    async def detached() -> None:
+    async def detached() -> T:
         asyncio.get_running_loop().set_default_executor(_Detached())
-        await command()
+        return await command()
 
-    anyio.run(detached)
+    return anyio.run(detached)
 
 
 def tell(event: Event | Overflow) -> None:

@@ -1,0 +1,323 @@
+"""`SqliteOrderStore`: orders in one SQLite file.
+
+1. Write-ahead log. One thread writes; whatever waits when it is free goes into one transaction, so that many submissions
+   share one sync to the disk (group commit).
+2. A transaction that holds an intent is synced to the disk before `submit` returns. What is written behind is only written:
+   it survives the end of the process, and of a power failure the venue can tell it again.
+3. Updates of one order that wait are one update. An intent and the updates before it go into the same transaction.
+4. What could not be written stays and is tried with the next write. An intent that could not be written is refused, with
+   `StoreError`: nothing is sent without its intent on disk.
+5. ``:memory:`` has no thread and no file: everything happens inside the call, so a virtual clock never waits for it.
+6. A second connection, of another process too, may read at any time.
+
+`durability`: ``"full"`` survives a power failure; ``"normal"`` survives the end of the process, at any moment and by any
+signal, but a power failure may cost the intents of the last moments. It saves one sync to the disk per group of orders.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import sqlite3
+import threading
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, Literal
+
+from anyio import CancelScope, CapacityLimiter, Lock, to_thread
+from anyio.lowlevel import checkpoint_if_cancelled
+
+from venuekit.orders.pending import Batch
+from venuekit.orders.records import OrderRecord, StoredOrder, dump, load
+from venuekit.orders.schema import migrate
+from venuekit.orders.store import StoreError
+from venuekit_spec import Fill
+
+MEMORY: Final = ":memory:"
+BUSY: Final = 5.0
+"""Seconds to wait for another process that writes to the file."""
+NUMBERS: Final = "numbers"
+ORIGIN_BITS: Final = 55
+
+log = logging.getLogger(__name__)
+
+
+class SqliteOrderStore:
+    """Orders of any number of accounts in the file at `path`, made where it is missing (readable by its owner only).
+
+    Raises `StoreError` when opened, where the file is no order store, is damaged, or cannot be written.
+    """
+
+    def __init__(self, path: str | Path = MEMORY, *, durability: Literal["full", "normal"] = "full") -> None:
+        self._path = MEMORY if path == MEMORY else str(Path(path).expanduser())
+        self._full = durability == "full"
+        self._opened = 0
+        self._writer: sqlite3.Connection | None = None
+        self._reader: sqlite3.Connection | None = None
+        self._reading = threading.Lock()
+        self._writing = threading.Lock()
+        self._changed = threading.Condition()
+        self._batch = Batch()
+        self._written: Batch | None = None
+        self._closing = False
+        self._thread: threading.Thread | None = None
+        self._failure: StoreError | None = None
+        self._number = 0
+        self._marks: dict[str, int] = {}
+        self._turn: Lock | None = None
+        self._limiter: CapacityLimiter | None = None
+
+    def __repr__(self) -> str:
+        return f"<SqliteOrderStore {self._path}>"
+
+    @property
+    def failure(self) -> StoreError | None:
+        """Why the last write failed; None once one succeeded again."""
+        return self._failure
+
+    # --- opening and closing
+
+    async def open(self) -> None:
+        """Open the file, or make it. Counted. Raises `StoreError`."""
+        self._opened += 1
+        if self._opened > 1:
+            return
+        try:
+            if self._path == MEMORY:
+                self._connect()
+            else:
+                await to_thread.run_sync(self._connect)
+                self._turn = Lock()
+                self._limiter = CapacityLimiter(1)
+                self._closing = False
+                self._thread = threading.Thread(target=self._work, name="venuekit orders", daemon=True)
+                self._thread.start()
+        except BaseException:
+            self._opened = 0
+            self._disconnect()
+            raise
+
+    def _connect(self) -> None:
+        try:
+            if self._path != MEMORY:
+                path = Path(self._path)
+                path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                path.touch(mode=0o600)
+            writer = self._writer = self._connection()
+            if self._path != MEMORY:
+                writer.execute("PRAGMA journal_mode = WAL")
+            migrate(writer, self._path)
+            marks = {str(name): int(value) for name, value in writer.execute("SELECT name, value FROM marks")}
+            marks.setdefault(NUMBERS, secrets.randbits(ORIGIN_BITS))
+            self._marks = marks
+            self._number = marks[NUMBERS]
+            self._execute(Batch(marks={NUMBERS: self._number}, durable=True))
+            if self._path == MEMORY:
+                self._reader = writer
+            else:
+                self._reader = self._connection()
+                self._reader.execute("PRAGMA query_only = ON")
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(f"the order store {self._path} cannot be used: {error}") from error
+
+    def _connection(self) -> sqlite3.Connection:
+        return sqlite3.connect(self._path, timeout=BUSY, isolation_level=None, check_same_thread=False)
+
+    def _disconnect(self) -> None:
+        with self._reading, self._writing:
+            for connection in {self._reader, self._writer} - {None}:
+                if connection is not None:
+                    connection.close()
+            self._reader = self._writer = None
+
+    async def aclose(self) -> None:
+        """Flush, and close with the last that opened it. Raises `StoreError` where something could not be written."""
+        if self._opened != 1:
+            self._opened = max(self._opened - 1, 0)
+            return
+        with CancelScope(shield=True):
+            try:
+                await self.flush()
+            finally:
+                self._opened = 0
+                thread, self._thread = self._thread, None
+                if thread is not None:
+                    with self._changed:
+                        self._closing = True
+                        self._changed.notify()
+                    await to_thread.run_sync(thread.join)
+                self._disconnect()
+
+    # --- writing
+
+    async def submit(self, records: Sequence[OrderRecord]) -> None:
+        """Keep these, all or none; durable on return. Raises `StoreError`, `LocalError` where an option cannot be kept.
+
+        A cancellation that comes while they are being written is heeded afterwards: the orders are kept.
+        """
+        await checkpoint_if_cancelled()
+        for record in records:
+            if record.intent.options:
+                dump(record)  # in the writing thread it would fail everybody's batch
+        with self._changed:
+            self._batch.raise_mark(NUMBERS, self._number)
+        await self._durable(records)
+
+    def write(self, record: OrderRecord, fills: Sequence[Fill] = ()) -> None:
+        """Keep what is known of an order now, and these fills of it, soon."""
+        with self._changed:
+            self._batch.add(record, fills)
+            self._changed.notify()
+        self._inline()
+
+    def next_number(self) -> int:
+        """A number that was never given before: below 2**56."""
+        self._number += 1
+        return self._number
+
+    def mark(self, name: str) -> int:
+        """A high-water mark; 0 where it was never raised."""
+        return self._marks.get(name, 0)
+
+    def raise_mark(self, name: str, value: int) -> None:
+        """Raise a mark; durable on return. Blocks for the length of one write."""
+        if value > self.mark(name):
+            try:
+                with self._writing:
+                    self._execute(Batch(marks={name: value}, durable=True))
+            except sqlite3.Error as error:
+                raise StoreError(f"the order store {self._path} cannot be written: {error}") from error
+            self._marks[name] = value
+
+    async def flush(self) -> None:
+        """Return once everything given so far is durable. Raises `StoreError`."""
+        await self._durable(())
+
+    async def _durable(self, records: Sequence[OrderRecord]) -> None:
+        with self._changed:
+            if self._opened == 0:
+                raise StoreError(f"the order store {self._path} is not open")
+            ticket = self._batch.submit(records)
+            self._changed.notify()
+        self._inline()
+        with CancelScope(shield=True):
+            if self._turn is not None:
+                # One waits in a thread for the writer, the others wait for that one: no thread per waiting order.
+                async with self._turn:
+                    if not ticket.done.is_set():
+                        await to_thread.run_sync(ticket.done.wait, limiter=self._limiter)
+        if ticket.error is not None:
+            raise StoreError(str(ticket.error)) from ticket.error
+
+    def _inline(self) -> None:
+        if self._thread is None and self._writer is not None:
+            self._write_batch(self._take())
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                while not self._batch.due and not self._closing:
+                    self._changed.wait()
+                if not self._batch.due:
+                    return
+            self._write_batch(self._take())
+
+    def _take(self) -> Batch:
+        with self._changed:
+            self._written, self._batch = self._batch, Batch()
+            return self._written
+
+    def _write_batch(self, batch: Batch) -> None:
+        """Write it; what fails is kept for the next time, except intents that nobody may rely on."""
+        failure: StoreError | None = None
+        try:
+            with self._writing:
+                self._execute(batch)
+        except Exception as error:  # noqa: BLE001  # whatever it was, it is told to those who wait, and logged
+            failure = StoreError(f"the order store {self._path} cannot be written: {error}")
+            failure.__cause__ = error
+        with self._changed:
+            self._written = None
+            if failure is not None:
+                self._batch.put_back(batch)
+        if failure is not None and self._failure is None:
+            log.error("%s", failure)
+        self._failure = failure
+        batch.settle(failure)
+
+    def _execute(self, batch: Batch) -> None:
+        writer = self._writer
+        if writer is None:
+            raise StoreError("it is closed")
+        rows = batch.rows()
+        writer.execute(f"PRAGMA synchronous = {'FULL' if batch.durable and self._full else 'NORMAL'}")
+        writer.execute("BEGIN IMMEDIATE")
+        try:
+            for statement, values in rows:
+                writer.executemany(statement, values)
+            writer.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):  # what went wrong first is what is told
+                writer.execute("ROLLBACK")
+            raise
+
+    # --- reading
+
+    async def incomplete(self, account: str) -> Sequence[StoredOrder]:
+        """Every order of the account that is not complete, oldest first."""
+
+        def read() -> Sequence[StoredOrder]:
+            ids = self._read(
+                "SELECT client_order_id FROM orders WHERE account = ? AND NOT complete ORDER BY created",
+                account,
+            )
+            found = [self.load(account, str(client_order_id)) for (client_order_id,) in ids]
+            return [order for order in found if order is not None]
+
+        return read() if self._thread is None else await to_thread.run_sync(read)
+
+    def load(self, account: str, client_order_id: str) -> StoredOrder | None:
+        """One order by our id; None where the store does not have it."""
+        rows = self._read(
+            "SELECT record FROM orders WHERE account = ? AND client_order_id = ?", account, client_order_id
+        )
+        told = self._read(
+            "SELECT fill FROM fills WHERE account = ? AND client_order_id = ? ORDER BY rowid",
+            account,
+            client_order_id,
+        )
+        record = load(str(rows[0][0]), OrderRecord) if rows else None
+        fills = {fill.key: fill for fill in (load(str(text), Fill) for (text,) in told)}
+        with self._changed:
+            for batch in self._unwritten():
+                record = batch.records.get((account, client_order_id), record)
+                fills |= batch.fills.get((account, client_order_id), {})
+        return None if record is None else StoredOrder(record, tuple(fills.values()))
+
+    def find(self, account: str, order_id: str) -> StoredOrder | None:
+        """One order by any id the venue ever gave it."""
+        with self._changed:
+            waiting = [
+                record.client_order_id
+                for batch in self._unwritten()
+                for record in batch.records.values()
+                if record.account == account and order_id in record.ids
+            ]
+        kept = self._read(
+            "SELECT client_order_id FROM order_ids WHERE account = ? AND order_id = ?", account, order_id
+        )
+        ids = [*waiting, *(str(client_order_id) for (client_order_id,) in kept)]
+        return self.load(account, ids[0]) if ids else None
+
+    def _unwritten(self) -> Iterable[Batch]:
+        return (self._batch,) if self._written is None else (self._written, self._batch)
+
+    def _read(self, query: str, *values: str) -> list[tuple[object, ...]]:
+        with self._reading:
+            if self._reader is None:
+                raise StoreError(f"the order store {self._path} is not open")
+            try:
+                return self._reader.execute(query, values).fetchall()
+            except sqlite3.Error as error:
+                raise StoreError(f"the order store {self._path} cannot be read: {error}") from error

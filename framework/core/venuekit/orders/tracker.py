@@ -1,0 +1,489 @@
+"""`OrderTracker`: all orders of one account. It finds the order that a report is of, keeps the store up to date, tells events.
+
+    report or fill -> by client order id -> by the venue's id (or the one it replaces) -> in the store -> not ours, or too early
+
+1. An intent is in the store, and known here, before a byte of it leaves. So a client order id that neither knows is not ours.
+2. A word that carries only a venue id nobody knows waits while it may be of an order of ours (`parking`), and is applied when
+   the id becomes known.
+3. Orders that are complete stay here while they are recent or somebody holds them; a word of an older one finds it in the
+   store, so a fill that comes twice, a year apart, is counted once.
+4. Events are published after the change, each once: a fill, then the update, then the completion.
+5. Completed is durable soon after it is told: a process that dies between the two tells it once more when it is back.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Final
+from weakref import WeakValueDictionary
+
+from venuekit.clock import Clock
+from venuekit.orders.events import (
+    FillUndone,
+    OrderEventOfAccount,
+    OrderFilled,
+    OrderUnknownOutcome,
+    StoreFailing,
+    StrayFill,
+    StrayOrder,
+)
+from venuekit.orders.in_flight import InFlightOrder
+from venuekit.orders.parking import Parking, Strays, Word, may_become_known
+from venuekit.orders.patches import FillEffect
+from venuekit.orders.records import OrderRecord, StoredOrder
+from venuekit.orders.states import OrderState
+from venuekit.orders.store import InFlightOrderStore, StoreError
+from venuekit_spec import (
+    Accepted,
+    BlockHeight,
+    Fill,
+    Finality,
+    LocalError,
+    NewOrder,
+    OrderReport,
+    Placed,
+)
+
+RECENT: Final = 1_000
+"""How many complete orders stay at hand."""
+
+log = logging.getLogger(__name__)
+
+
+class OrderTracker:
+    """All orders of one account. Synchronous except where it must be durable; to be used from one event loop.
+
+    `publish` takes every event. `account` is what the store keeps its orders under: one name per venue, environment and
+    account, where several share a store.
+    """
+
+    def __init__(
+        self,
+        account: str,
+        store: InFlightOrderStore,
+        publish: Callable[[OrderEventOfAccount], None],
+        clock: Clock,
+    ) -> None:
+        self.account = account
+        self._store = store
+        self._publish = publish
+        self._clock = clock
+        self._orders: dict[str, InFlightOrder] = {}
+        self._incomplete: dict[str, InFlightOrder] = {}
+        self._recent: deque[str] = deque()
+        self._older: WeakValueDictionary[str, InFlightOrder] = WeakValueDictionary()
+        self._by_id: dict[str, InFlightOrder] = {}
+        self._parked = Parking()
+        self._strays = Strays()
+        self._failure_told: StoreError | None = None
+        self._opened = False
+        self.block: BlockHeight | None = None
+        """The highest block that the venue told of."""
+
+    # --- opening and closing
+
+    async def open(self) -> Sequence[InFlightOrder]:
+        """Open the store and load every order that is not complete; what was PENDING is UNKNOWN. Raises `StoreError`."""
+        await self._store.open()
+        self._opened = True
+        loaded = [self._restore(stored) for stored in await self._store.incomplete(self.account)]
+        for order in loaded:
+            if order.state is OrderState.PENDING:
+                before = order.record()
+                order.lost(None)
+                self._changed(order, before)
+                self._tell(order, self._unknown(order))
+        return loaded
+
+    async def flush(self) -> None:
+        """Return once everything known is durable. Raises `StoreError`."""
+        await self._store.flush()
+
+    async def aclose(self) -> None:
+        """Flush, and close the store unless others use it. Raises `StoreError` where something could not be written."""
+        if self._opened:
+            self._opened = False
+            await self._store.aclose()
+
+    # --- what is known
+
+    @property
+    def orders(self) -> Mapping[str, InFlightOrder]:
+        """All orders at hand, by client order id: every incomplete one, and the complete ones of late."""
+        return MappingProxyType(self._orders)
+
+    @property
+    def open_orders(self) -> Sequence[InFlightOrder]:
+        """Those that are not over."""
+        return [order for order in self._incomplete.values() if not order.done]
+
+    @property
+    def incomplete(self) -> Sequence[InFlightOrder]:
+        """Those that are not over, or over with fills still missing."""
+        return list(self._incomplete.values())
+
+    @property
+    def needs_asking(self) -> Sequence[InFlightOrder]:
+        """Those that only a question to the venue can bring further."""
+        return [order for order in self._incomplete.values() if order.needs_asking]
+
+    def get(self, client_order_id: str) -> InFlightOrder | None:
+        """An order by our id, out of the store if need be; None where it is not ours."""
+        known = self._orders.get(client_order_id) or self._older.get(client_order_id)
+        if known is None and client_order_id:
+            stored = self._store.load(self.account, client_order_id)
+            return None if stored is None else self._restore(stored)
+        return known
+
+    def find(self, order_id: str) -> InFlightOrder | None:
+        """An order by any id the venue ever gave it, out of the store if need be."""
+        known = self._by_id.get(order_id)
+        if known is None and order_id:
+            stored = self._store.find(self.account, order_id)
+            return None if stored is None else self.get(stored.record.client_order_id)
+        return known
+
+    def next_number(self) -> int:
+        """A number for a new client order id: never given before, below 2**56."""
+        return self._store.next_number()
+
+    # --- placing
+
+    async def submit(
+        self, intents: Sequence[NewOrder], *, numbers: Sequence[int] | None = None
+    ) -> Sequence[InFlightOrder]:
+        """Make orders of these intents: PENDING, and durable on return. `numbers`: what their ids were made of.
+
+        Raises `StoreError` where they cannot be kept, `LocalError` for a client order id that was used before; then none of
+        them exists. Cancelled while it waits, it leaves them all, known, durable and never sent.
+        """
+        self._check_new(intents)
+        now = self._clock.now()
+        orders = [
+            InFlightOrder(
+                OrderRecord(
+                    account=self.account,
+                    client_order_id=intent.client_order_id,
+                    number=number,
+                    intent=intent,
+                    quantity=intent.quantity,
+                    price=intent.price,
+                    created=now,
+                    updated=now,
+                )
+            )
+            for intent, number in zip(intents, numbers or [0] * len(intents), strict=True)
+        ]
+        for order in orders:
+            self._orders[order.client_order_id] = self._incomplete[order.client_order_id] = order
+        try:
+            await self._store.submit([order.record() for order in orders])
+        except LocalError:
+            for order in orders:
+                del self._orders[order.client_order_id], self._incomplete[order.client_order_id]
+            self._watch_store()
+            raise
+        self._watch_store()
+        return orders
+
+    def _check_new(self, intents: Sequence[NewOrder]) -> None:
+        ids = [intent.client_order_id for intent in intents]
+        for client_order_id in ids:
+            if not client_order_id:
+                raise LocalError("an order needs a client order id")
+            if ids.count(client_order_id) > 1 or self.get(client_order_id) is not None:
+                raise LocalError(f"client order id {client_order_id!r} was used before")
+
+    async def sending(
+        self, order: InFlightOrder, *, nonce: int | None = None, payload: bytes | None = None
+    ) -> None:
+        """Its first byte is about to leave. With a nonce or bytes to keep, they are durable on return. Raises `StoreError`."""
+        order.sent = order.updated = self._clock.now()
+        if nonce is None and payload is None:
+            self._keep(order)
+            return
+        order.nonce = nonce
+        order.payload = payload
+        await self._store.submit([order.record()])
+
+    def outcome(self, order: InFlightOrder, placed: Placed) -> None:
+        """The outcome of the placement, from its answer or from whoever settled it."""
+        before = order.record()
+        order.placed(placed)
+        self._changed(order, before)
+        self._answer_fills(order, placed)
+        if order.state is OrderState.UNKNOWN:
+            self._tell(order, self._unknown(order))
+
+    def absent(self, order: InFlightOrder, reason: str) -> None:
+        """Proof that the venue does not have it: REJECTED where it never told of it, CANCELED where it did."""
+        before = order.record()
+        order.absent(reason)
+        self._changed(order, before)
+
+    def asked(self, order: InFlightOrder, *, fills: bool = False) -> None:
+        """The venue was asked about it, and the answer has been given to `report`; with `fills`, all its fills to `fill`.
+
+        Where the venue never says how much was filled, this is what lets an order that is over be complete.
+        """
+        before = order.record()
+        order.asked(fills=fills)
+        self._changed(order, before)
+
+    # --- cancelling and amending
+
+    def cancel_requested(self, order: InFlightOrder) -> None:
+        """A cancel is about to be sent."""
+        before = order.record()
+        order.cancel_asked()
+        self._changed(order, before)
+
+    def cancel_outcome(self, order: InFlightOrder, placed: Placed) -> None:
+        """The outcome of a cancel. "Not found" ends nothing: the order `needs_asking`."""
+        before = order.record()
+        order.cancel_answered(placed)
+        self._changed(order, before)
+        self._answer_fills(order, placed)
+
+    def amend_requested(self, order: InFlightOrder) -> None:
+        """An amendment is about to be sent: until its outcome, fills alone do not end the order."""
+        before = order.record()
+        order.amend_asked()
+        self._changed(order, before)
+
+    def amend_outcome(
+        self,
+        order: InFlightOrder,
+        placed: Placed,
+        *,
+        price: Decimal | None = None,
+        quantity: Decimal | None = None,
+    ) -> None:
+        """The outcome of an amendment; `price` and `quantity` are what was asked, for answers that do not repeat it."""
+        before = order.record()
+        order.amend_answered(placed, price, quantity)
+        self._changed(order, before)
+        self._answer_fills(order, placed)
+
+    def _answer_fills(self, order: InFlightOrder, placed: Placed) -> None:
+        if isinstance(placed, Accepted):
+            for fill in placed.fills:
+                self._fill(order, fill)
+
+    # --- what the venue tells
+
+    def report(self, report: OrderReport) -> None:
+        """The venue said something of an order: from the user stream, from an answer, from the reconciler."""
+        order = self._of(report)
+        if order is None:
+            self._park(report)
+            return
+        if order.done and not order.confirmed and report.status is not None and not report.status.terminal:
+            self._stray(report)  # it was given up, or refused, and lives
+        before = order.record()
+        order.report(report)
+        self._changed(order, before)
+
+    def fill(self, fill: Fill) -> None:
+        """One execution, as often as it is told."""
+        order = self._of(fill)
+        if order is None:
+            self._park(fill)
+        else:
+            self._fill(order, fill)
+
+    def height(self, block: BlockHeight) -> None:
+        """The venue's chain grew."""
+        if self.block is None or block.height > self.block.height:
+            self.block = block
+
+    def strays(self, reports: Sequence[OrderReport]) -> Sequence[OrderReport]:
+        """Of these open orders those that are not ours; each told once as `StrayOrder`."""
+        waiting = self._awaiting_ids()
+        strangers = [
+            report for report in reports if self._of(report) is None and not may_become_known(report, waiting)
+        ]
+        for report in strangers:
+            self._stray(report)
+        return strangers
+
+    def _of(self, word: Word) -> InFlightOrder | None:
+        """The order that a report or fill is of."""
+        order = self.get(word.client_order_id) or self.find(word.order_id)
+        if order is None and isinstance(word, OrderReport):
+            return self.find(word.replaces)
+        return order
+
+    def _fill(self, order: InFlightOrder, fill: Fill) -> None:
+        before = order.record()
+        effect = order.fill(fill)
+        if effect is FillEffect.KNOWN:
+            return
+        kind = _FILL_EVENTS.get(effect)
+        event = (
+            None
+            if kind is None
+            else kind(
+                account=self.account, client_order_id=order.client_order_id, fill=fill, at=self._clock.now()
+            )
+        )
+        kept = fill if fill.finality is Finality.UNDONE else order.fill_of(fill.key)
+        self._changed(order, before, fill=kept, event=event)
+
+    # --- what is too early, and what is not ours
+
+    def _park(self, word: Word) -> None:
+        early = may_become_known(word, self._awaiting_ids())
+        stray = self._parked.park(word) if early else word
+        if stray is not None:
+            self._stray(stray)
+
+    def _awaiting_ids(self) -> frozenset[str]:
+        """The instruments in which an order of ours may have a venue id that is still to come."""
+        return frozenset(order.instrument for order in self._incomplete.values() if _awaits_id(order))
+
+    def _unpark(self) -> None:
+        """Apply what waited for an id that is known now; what can be nobody's any more is a stray."""
+        found, lost = self._parked.release(self._by_id, self._awaiting_ids())
+        for word in found:
+            if isinstance(word, Fill):
+                self.fill(word)
+            else:
+                self.report(word)
+        for word in lost:
+            self._stray(word)
+
+    def _stray(self, word: Word) -> None:
+        if not self._strays.first(word):
+            return
+        at = self._clock.now()
+        what = (
+            "a fill of no order of ours"
+            if isinstance(word, Fill)
+            else "an open order that is not in the store"
+        )
+        log.warning("%s: %s: %s %s", self.account, what, word.instrument, word.order_id)
+        if isinstance(word, Fill):
+            self._publish(StrayFill(account=self.account, fill=word, at=at))
+        else:
+            self._publish(StrayOrder(account=self.account, report=word, at=at))
+
+    # --- after a change
+
+    def _changed(
+        self,
+        order: InFlightOrder,
+        before: OrderRecord,
+        *,
+        fill: Fill | None = None,
+        event: OrderFilled | FillUndone | None = None,
+    ) -> None:
+        """Keep it, tell it, and do what follows. `before` is its record before the change."""
+        now = order.record()
+        if now == before and fill is None:
+            return
+        awaited_id = self._index(order) or (_record_awaits_id(before) and not _awaits_id(order))
+        overfill = order.overfilled and not order.overfill_told
+        order.overfill_told = order.overfill_told or overfill
+        order.updated = self._clock.now()
+        self._keep(order, () if fill is None else (fill,))
+        if event is not None:
+            self._tell(order, event)
+        if event is not None or _shown(now) != _shown(before):
+            self._tell(order, order.as_update())
+        if overfill:
+            log.error(
+                "%s: %s is filled beyond its quantity: %s of %s",
+                self.account,
+                order.client_order_id,
+                order.filled,
+                order.quantity,
+            )
+            self._tell(order, order.as_overfill())
+        if order.complete and order.client_order_id in self._incomplete:
+            self._retire(order)
+            self._tell(order, order.as_completed())
+        order.wake()
+        if self._parked and awaited_id:
+            self._unpark()
+
+    def _index(self, order: InFlightOrder) -> bool:
+        new = [order_id for order_id in order.ids if order_id not in self._by_id]
+        for order_id in new:
+            self._by_id[order_id] = order
+        return bool(new)
+
+    def _retire(self, order: InFlightOrder) -> None:
+        """It is complete: it stays at hand among the recent ones."""
+        del self._incomplete[order.client_order_id]
+        self._recent.append(order.client_order_id)
+        if len(self._recent) > RECENT:
+            oldest = self._orders.pop(self._recent.popleft())
+            self._older[oldest.client_order_id] = oldest
+            for order_id in oldest.ids:
+                self._by_id.pop(order_id, None)
+
+    def _restore(self, stored: StoredOrder) -> InFlightOrder:
+        order = InFlightOrder(stored.record, stored.fills)
+        if order.complete:
+            self._older[order.client_order_id] = order
+        else:
+            self._orders[order.client_order_id] = self._incomplete[order.client_order_id] = order
+            self._index(order)
+        return order
+
+    def _keep(self, order: InFlightOrder, fills: Iterable[Fill] = ()) -> None:
+        self._store.write(order.record(), tuple(fills))
+        self._watch_store()
+
+    def _watch_store(self) -> None:
+        failure = self._store.failure
+        if failure is not None and self._failure_told is None:
+            self._publish(StoreFailing(account=self.account, error=failure, at=self._clock.now()))
+        self._failure_told = failure
+
+    def _tell(self, order: InFlightOrder, event: OrderEventOfAccount) -> None:
+        self._publish(event)
+        order.tell(event)
+
+    def _unknown(self, order: InFlightOrder) -> OrderUnknownOutcome:
+        return OrderUnknownOutcome(
+            account=self.account,
+            client_order_id=order.client_order_id,
+            error=order.error,
+            at=self._clock.now(),
+        )
+
+
+_FILL_EVENTS: Final[Mapping[FillEffect, type[OrderFilled | FillUndone]]] = {
+    FillEffect.NEW: OrderFilled,
+    FillEffect.UNDONE: FillUndone,
+}
+
+
+def _awaits_id(order: InFlightOrder) -> bool:
+    """Whether words may come under a venue id of it that is not known yet."""
+    return bool(order.amending) or (not order.order_id and not order.done)
+
+
+def _record_awaits_id(record: OrderRecord) -> bool:
+    return bool(record.amending) or (not record.order_id and not record.state.terminal)
+
+
+def _shown(record: OrderRecord) -> tuple[object, ...]:
+    """What of an order is worth an event."""
+    return (
+        record.state,
+        record.order_id,
+        record.told,
+        record.quantity,
+        record.price,
+        record.reason,
+        record.cancel_requested,
+        record.doubt,
+        record.provisional,
+    )

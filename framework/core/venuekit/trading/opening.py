@@ -1,0 +1,230 @@
+"""Opening accounts: the lock of the key, the order store, the signer, the market, the user stream, in this order.
+
+What two exchange objects of one process share when they use the same key: the lock of the key, its rate-limit pools, its order
+store (one object per file), and with it the nonces and the lock that strict nonces are sent under.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Final
+from weakref import WeakKeyDictionary, WeakValueDictionary
+
+import anyio
+from attrs import evolve, frozen
+
+from venuekit.books.book import OrderBook
+from venuekit.drivers.flows import FlowRunner
+from venuekit.drivers.http import HttpTransport
+from venuekit.loader import LoadedConnector
+from venuekit.orders.events import OrderEventOfAccount
+from venuekit.orders.key_lock import fingerprint, hold_key, state_directory
+from venuekit.orders.nonces import NonceSource
+from venuekit.orders.sqlite_store import SqliteOrderStore
+from venuekit.orders.store import InFlightOrderStore
+from venuekit.orders.tracker import OrderTracker
+from venuekit.pacing import PacerRegistry
+from venuekit.trading.account import Account
+from venuekit.trading.desk import Desk
+from venuekit.trading.limits import PreTradeLimits
+from venuekit.trading.paper import PaperSettings, paper_description, paper_market
+from venuekit.trading.private import PrivateStream
+from venuekit.venue import Venue
+from venuekit_spec import (
+    Answer,
+    Capability,
+    Credentials,
+    Description,
+    Environment,
+    LocalError,
+    Market,
+    NonceRule,
+    OrderEntry,
+    RatePool,
+    Unsupported,
+    UserMessage,
+)
+
+MEMORY: Final = ":memory:"
+PAPER_ACCOUNT: Final = "paper"
+
+Store = str | PathLike[str] | InFlightOrderStore
+"""A file, ``":memory:"``, or a store of one's own."""
+
+_STORES: Final[WeakValueDictionary[Path, SqliteOrderStore]] = WeakValueDictionary()
+
+
+@frozen
+class _Key:
+    """What belongs to one key, whatever uses it: its nonces, and the lock that strict ones are sent under."""
+
+    nonces: NonceSource
+    send_lock: anyio.Lock | None
+
+
+_KEYS: Final[WeakKeyDictionary[InFlightOrderStore, WeakValueDictionary[str, _Key]]] = WeakKeyDictionary()
+
+
+@frozen(kw_only=True)
+class Opening:
+    """What the accounts of one exchange are opened with. `venue` is the exchange's own view, without a key."""
+
+    connector: LoadedConnector
+    where: Environment
+    venue: Venue
+    http: HttpTransport
+    pacers: PacerRegistry
+    pools: tuple[RatePool, ...]
+    books: Mapping[str, OrderBook]
+    store: Store | None
+    order_entry: str
+    limits: PreTradeLimits | None
+
+    async def account(self, name: str, credentials: Credentials, stack: AsyncExitStack) -> Account:
+        """One account of the venue, open until the end of `stack`.
+
+        Raises `KeyInUse`, `StoreError`, and `LocalError` for an order entry that the venue does not have.
+        """
+        venue, hooks, where = self.venue, self.connector.hooks, self.where
+        description = venue.description
+        entry = _order_entry(self.order_entry, description)
+        signer = hooks.auth(credentials=credentials, environment=where)
+        key = fingerprint(credentials)
+        stack.enter_context(hold_key(description.venue, where.name, key))
+        store = self._store(f"{name}-{key}")
+        await store.open()
+        stack.push_async_callback(store.aclose)
+        shared = _key(store, f"{description.venue} {where.name} {key}", signer.nonces)
+        flows = FlowRunner(
+            self.http,
+            venue.clock,
+            self.pacers.pacer(f"{description.venue} {where.name}", self.pools, key=key, account=key),
+            random=venue.random.random,
+            limit_report=description.limit_report,
+            nonce=shared.nonces,
+            venue_time=venue.venue_time,
+            send_lock=shared.send_lock,
+            skewed=venue.clock_skewed,
+        )
+        own = evolve(venue, auth=signer, flows=flows, nonces=shared.nonces)
+        market = hooks.market(
+            environment=where, instruments=venue.instruments, credentials=credentials, order_entry=entry
+        )
+        late = _Late()
+        stream = None
+        if self.connector.offers("user_stream"):
+            stream = PrivateStream(
+                own,
+                hooks.user_stream(environment=where, instruments=venue.instruments, credentials=credentials),
+                receive=late.receive,
+                hole=late.hole,
+                opened=late.opened,
+                lost=late.lost,
+                late=late.answered,
+                name=name,
+            )
+        return await self._open(name, own, market, store, description, stack, late, stream)
+
+    async def paper(self, settings: PaperSettings, stack: AsyncExitStack) -> Account:
+        """A paper account, open until the end of `stack`. Raises `LocalError` where no engine is installed."""
+        venue, late = self.venue, _Late()
+        store = self._store("") if self.store is not None else SqliteOrderStore(MEMORY)
+        await store.open()
+        stack.push_async_callback(store.aclose)
+        market = paper_market(settings, venue.instruments, self.books, late.receive, venue.clock.now)
+        description = paper_description(venue.description)
+        return await self._open(PAPER_ACCOUNT, venue, market, store, description, stack, late, None)
+
+    async def _open(
+        self,
+        name: str,
+        venue: Venue,
+        market: Market,
+        store: InFlightOrderStore,
+        description: Description,
+        stack: AsyncExitStack,
+        late: _Late,
+        stream: PrivateStream | None,
+    ) -> Account:
+        tracker = OrderTracker(name, store, late.told, venue.clock)
+        local = description is not venue.description
+        call = stream.call if stream is not None else None
+        desk = Desk(name, venue, market, tracker, call)
+        account = late.account = Account(
+            desk, store, self.books, description, self.limits or PreTradeLimits(), local=local
+        )
+        stack.push_async_callback(tracker.aclose)
+        await tracker.open()
+        account.serve(stream)
+        return account
+
+    def _store(self, name: str) -> InFlightOrderStore:
+        """The order store: the one given, or the file of this key in the state directory."""
+        store = self.store
+        if store is None:
+            folder = state_directory() / "orders" / self.venue.id / self.where.name
+            path = folder / f"{name}.sqlite"
+            try:
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            except OSError as error:
+                raise LocalError(f"the order store cannot be made in {folder}: {error}") from error
+        elif isinstance(store, (str, PathLike)):
+            if fspath(store) == MEMORY:
+                return SqliteOrderStore(MEMORY)
+            path = Path(store)
+        else:
+            return store
+        path = path.expanduser().absolute()
+        return _STORES.setdefault(path, SqliteOrderStore(path))
+
+
+class _Late:
+    """The account that is told of what its parts hear; they are made before it."""
+
+    account: Account
+
+    def receive(self, message: UserMessage) -> None:
+        self.account.receive(message)
+
+    def told(self, event: OrderEventOfAccount) -> None:
+        self.account.told(event)
+
+    def hole(self, reason: str) -> None:
+        self.account.hole(reason)
+
+    def opened(self) -> None:
+        self.account.opened()
+
+    def lost(self, _reason: str) -> None:
+        """Nothing: what is missed meanwhile is asked for when it opens again."""
+
+    def answered(self, _answer: Answer) -> None:
+        self.account.late()
+
+
+def _key(store: InFlightOrderStore, name: str, rule: NonceRule) -> _Key:
+    keys = _KEYS.setdefault(store, WeakValueDictionary())
+    lock = anyio.Lock() if rule is NonceRule.STRICT else None
+    return keys.setdefault(name, _Key(NonceSource(rule, store, name), lock))
+
+
+def _order_entry(wanted: str, description: Description) -> OrderEntry:
+    """How orders are to travel: as wanted, else in requests where the venue has those."""
+    offered = [
+        entry
+        for entry, capability in (
+            (OrderEntry.REST, Capability.REST_ORDERS),
+            (OrderEntry.SOCKET, Capability.SOCKET_ORDERS),
+        )
+        if capability in description.capabilities
+    ]
+    if not wanted:
+        return offered[0] if offered else OrderEntry.REST
+    if wanted not in offered:
+        raise Unsupported(
+            f"{description.venue} takes no orders by {wanted!r}; it has {', '.join(offered) or 'none'}"
+        )
+    return OrderEntry(wanted)

@@ -1,0 +1,236 @@
+"""Reconciler: store and venue are compared, and what the venue says is believed.
+
+1. One comparison at a time; what asks for one meanwhile is answered by the next, once for all of them.
+2. It asks for the open orders, then one by one for each of ours that is not among them, then for the executions since the
+   oldest order that is not complete, then for balances. What cannot be asked costs that question alone, and another
+   comparison is made after a pause.
+3. An order is judged only if it was known before the first question, and its placement had been answered.
+4. "No such order" counts only where absence is final (`venuekit.trading.settling`) and its executions were had.
+5. An open order that is not ours is told once, and not touched.
+
+It is asked for at the start, when the user stream opens or may have lost something, when the stream is silent while orders
+are open, for an unknown outcome, when an order is over but its executions do not add up, and from time to time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+import anyio
+
+from venuekit.backoff import Backoff
+from venuekit.orders.in_flight import InFlightOrder
+from venuekit.orders.states import OrderState
+from venuekit.trading.desk import Desk
+from venuekit.trading.events import Reconciled
+from venuekit.trading.settling import OVERLAP, Settler
+from venuekit_spec import (
+    SECOND,
+    Instant,
+    OrderNotFound,
+    OrderReport,
+    Seconds,
+    VenuekitError,
+    after,
+    seconds_between,
+)
+
+WATCH: Final[Seconds] = 2.0
+"""How often it is looked whether a comparison is due."""
+SILENCE: Final[Seconds] = 30.0
+"""A user stream without any sign of life for so long, while orders are open, is not believed."""
+POLL: Final[Seconds] = 10.0
+"""Between comparisons while orders are open and there is no user stream."""
+PERIOD: Final[Seconds] = 60.0
+"""Between comparisons without a user stream otherwise; ten of them with one that lives."""
+AT_ONCE: Final = 8
+"""How many orders are asked for at the same time."""
+
+PURGED: Final = "the venue does not have it any more"
+
+
+class Reconciler:
+    """Compares for one account. `last_life` is when the user stream last showed life, None where there is no live one.
+
+    `refresh` asks for balances and positions and returns what failed.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        settler: Settler,
+        *,
+        streams: bool,
+        last_life: Callable[[], Instant | None],
+        refresh: Callable[[], Awaitable[Sequence[VenuekitError]]],
+    ) -> None:
+        self._desk = desk
+        self._settler = settler
+        self._streams = streams
+        self._last_life = last_life
+        self._refresh = refresh
+        self._reasons: dict[str, None] = {}
+        self._asked = anyio.Event()
+        self._next = anyio.Event()
+        self._last = desk.now()
+        self._retry: Instant | None = None
+        self._backoff = self._fresh_backoff()
+        self._missing_since: Instant | None = None
+
+    def request(self, reason: str) -> None:
+        """Compare as soon as may be."""
+        self._reasons[reason] = None
+        self._asked.set()
+
+    async def now(self, reason: str) -> None:
+        """Compare, and return when that has been done."""
+        next_ = self._next
+        self.request(reason)
+        await next_.wait()
+
+    async def run(self) -> None:
+        """Compare whenever it is asked for, until cancelled."""
+        while True:
+            await self._asked.wait()
+            self._asked = anyio.Event()
+            reasons, self._reasons = ", ".join(self._reasons), {}
+            done, self._next = self._next, anyio.Event()
+            try:
+                told = await self._reconcile(reasons)
+            finally:
+                done.set()
+            self._last = now = self._desk.now()
+            if told.failures:
+                self._retry = after(now, self._backoff.failed(now))
+            else:
+                self._retry, self._backoff = None, self._fresh_backoff()
+            self._desk.publish(told)
+
+    async def watch(self) -> None:
+        """Ask for a comparison whenever one is due, until cancelled."""
+        while True:
+            await self._desk.clock.sleep(WATCH)
+            due = self._due(self._desk.now())
+            if due:
+                self.request(due)
+
+    def _due(self, now: Instant) -> str:
+        """Why a comparison is due; empty where none is."""
+        tracker = self._desk.tracker
+        if self._retry is not None and now >= self._retry:
+            self._retry = None
+            return "again after a failure"
+        missing = any(order.state is not OrderState.UNKNOWN for order in tracker.needs_asking)
+        if not missing:
+            self._missing_since = None
+        elif self._missing_since is None:
+            self._missing_since = now  # the stream may bring them: looked at again next time
+        elif self._waited(now) >= min(seconds_between(self._missing_since, now) / 2, PERIOD):
+            return "orders that must be asked for"
+        waits = bool(tracker.incomplete)
+        life = self._last_life() if self._streams else None
+        if life is None:
+            return "from time to time" if self._waited(now) >= (POLL if waits else PERIOD) else ""
+        if waits and seconds_between(life, now) >= SILENCE and self._waited(now) >= SILENCE:
+            return "the user stream is silent"
+        return "from time to time" if self._waited(now) >= 10 * PERIOD else ""
+
+    def _waited(self, now: Instant) -> Seconds:
+        return seconds_between(self._last, now)
+
+    def _fresh_backoff(self) -> Backoff:
+        return Backoff(self._desk.venue.random.random, first=WATCH)
+
+    async def _reconcile(self, reason: str) -> Reconciled:
+        desk, tracker = self._desk, self._desk.tracker
+        failures: list[VenuekitError] = []
+        asked, venue_time = desk.now(), desk.venue.venue_time()
+        known = [order for order in tracker.incomplete if order.state is not OrderState.PENDING]
+        reports = await self._open_orders(failures)
+        for report in reports:
+            tracker.report(report)
+        strays = tracker.strays(reports)
+        listed = {order.client_order_id for report in reports if (order := self._ours(report)) is not None}
+        for order in known:
+            if order.state is OrderState.UNKNOWN:
+                self._settler.settle(order)
+        unlisted = [
+            order
+            for order in known
+            if order.client_order_id not in listed and order.state is not OrderState.UNKNOWN
+        ]
+        answered = set(listed)
+        gone = await self._ask_each(unlisted, answered, failures)
+        fills = await self._fills(known, failures)
+        absent = 0
+        for order in gone if fills is not None else ():
+            if self._settler.proves_absence(order, asked, venue_time):
+                tracker.absent(order, PURGED)
+                tracker.asked(order, fills=True)
+                absent += 1
+        for order in known:
+            if order.client_order_id in answered:
+                tracker.asked(order, fills=fills is not None)
+        failures += await self._refresh()
+        return Reconciled(
+            account=desk.account,
+            reason=reason,
+            open=len(listed),
+            asked=len(unlisted),
+            absent=absent,
+            fills=fills or 0,
+            strays=len(strays),
+            failures=tuple(failures),
+            at=desk.now(),
+        )
+
+    def _ours(self, report: OrderReport) -> InFlightOrder | None:
+        tracker = self._desk.tracker
+        return tracker.get(report.client_order_id) or tracker.find(report.order_id)
+
+    async def _open_orders(self, failures: list[VenuekitError]) -> Sequence[OrderReport]:
+        try:
+            return await self._desk.ask(lambda: self._desk.market.open_orders(None))
+        except VenuekitError as error:
+            failures.append(error)
+            return ()
+
+    async def _ask_each(
+        self, orders: Sequence[InFlightOrder], answered: set[str], failures: list[VenuekitError]
+    ) -> Sequence[InFlightOrder]:
+        """Ask for each of these, noting which were `answered`; those that the venue says it does not have."""
+        gone: list[InFlightOrder] = []
+        places = anyio.Semaphore(AT_ONCE)
+
+        async def ask(order: InFlightOrder) -> None:
+            async with places:
+                try:
+                    report = await self._desk.ask(lambda: self._desk.market.status(order.ref))
+                except OrderNotFound:
+                    gone.append(order)
+                except VenuekitError as error:
+                    failures.append(error)
+                else:
+                    self._desk.tracker.report(report)
+                    answered.add(order.client_order_id)
+
+        async with anyio.create_task_group() as group:
+            for order in orders:
+                group.start_soon(ask, order)
+        return gone
+
+    async def _fills(self, known: Sequence[InFlightOrder], failures: list[VenuekitError]) -> int | None:
+        """Take in the executions of these orders; how many the venue told, None where it could not be asked."""
+        if not known:
+            return 0
+        since = min(order.created for order in known) - round(OVERLAP * SECOND)
+        instruments = sorted({order.intent.instrument for order in known})
+        try:
+            fills = await self._desk.ask(lambda: self._desk.market.fills(instruments, since))
+        except VenuekitError as error:
+            failures.append(error)
+            return None
+        for fill in fills:
+            self._desk.tracker.fill(fill)
+        return len(fills)

@@ -1,0 +1,263 @@
+"""Sending: what changes something at the venue goes out once, and what became of it is written down per order.
+
+1. An intent is durable before anything else happens to it.
+2. What is evidence that nothing happened: the venue's own refusal, and a failure before a byte left. Everything else that
+   hides the answer leaves the order unknown, also a bug of the connector once something was sent.
+3. A command runs in a task of its own: a caller that is cancelled loses the answer, the order does not. What nothing was
+   sent of by then is not sent any more.
+4. One error never covers another order: where a whole call fails, it fails each order of that call in the same way, and no
+   order of another call.
+5. A cancel of an order whose outcome is unknown is kept and sent once the order is known (`Sender.known`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from decimal import Decimal
+from itertools import islice
+
+from attrs import define
+
+from venuekit.drivers.flows import Sending
+from venuekit.faults import UnexpectedError
+from venuekit.orders.in_flight import InFlightOrder
+from venuekit.orders.states import OrderState
+from venuekit.trading.desk import Desk
+from venuekit.trading.requests import OrderAccepted, OrderRejected, OrderUnknown, Placement
+from venuekit.trading.settling import pack
+from venuekit_spec import (
+    Accepted,
+    ClockSkewed,
+    Flow,
+    LocalError,
+    NewOrder,
+    OrderNotFound,
+    Outcome,
+    Placed,
+    Rejected,
+    Request,
+    Resolution,
+    Unknown,
+    VenueError,
+    VenuekitError,
+)
+
+
+class GivenUp(LocalError):
+    """Its caller was cancelled before a byte was sent; nothing is sent any more."""
+
+
+class NotSent(VenueError):
+    """Nothing reached the venue, for a reason on this side: ``__cause__``."""
+
+
+@define(eq=False)
+class _Call:
+    """One call of the market: how many requests of it went out, and whether its caller is still there."""
+
+    requests: int = 0
+    given_up: bool = False
+
+    def give_up(self) -> None:
+        self.given_up = True
+
+
+class Sender:
+    """Sends the commands of one account. `steps`: how the resolver settles, which says what is stored of what is sent.
+
+    `local`: the market is on this machine and asks nothing, so whether something was "sent" is not known. `lost` is told of
+    each order whose outcome is unknown.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        *,
+        batch: int,
+        steps: Collection[Resolution],
+        local: bool,
+        lost: Callable[[InFlightOrder], None],
+    ) -> None:
+        self._desk = desk
+        self._batch = batch
+        self._keeps_bytes = Resolution.RESEND in steps
+        self._keeps_nonce = Resolution.BURN_NONCE in steps
+        self._local = local
+        self._lost = lost
+        self._wishes: dict[str, InFlightOrder] = {}
+
+    async def place(self, intents: Sequence[NewOrder], numbers: Sequence[int]) -> list[Placement]:
+        """Store these orders and place them, batch by batch. Raises `LocalError` where they cannot be stored.
+
+        `numbers`: what their client order ids were made of.
+        """
+        call = _Call()
+
+        async def work() -> list[Placement]:
+            orders = await self._desk.tracker.submit(intents, numbers=numbers)
+            placements: list[Placement] = []
+            left = iter(orders)
+            while part := list(islice(left, self._batch)):
+                placements += await self._place(part, call)
+            return placements
+
+        return await self._desk.detached(work, call.give_up)
+
+    async def cancel(self, orders: Sequence[InFlightOrder], batch: int) -> list[Placement]:
+        """Cancel these orders, batch by batch."""
+        call = _Call()
+
+        async def work() -> list[Placement]:
+            placements: dict[InFlightOrder, Placement] = {}
+            ready: list[InFlightOrder] = []
+            for order in dict.fromkeys(orders):
+                if order.done:
+                    placements[order] = _over(order)
+                elif order.state in {OrderState.PENDING, OrderState.UNKNOWN}:
+                    self._wishes[order.client_order_id] = order
+                    self._desk.tracker.cancel_requested(order)
+                    placements[order] = OrderUnknown(order)
+                else:
+                    ready.append(order)
+            left = iter(ready)
+            while part := list(islice(left, batch)):
+                placements |= zip(part, await self._cancel(part, call), strict=True)
+            return [placements[order] for order in orders]
+
+        return await self._desk.detached(work, call.give_up)
+
+    async def amend(self, order: InFlightOrder, price: Decimal | None, quantity: Decimal | None) -> Placement:
+        """Change the price or the quantity of an order that the venue is known to have."""
+        call = _Call()
+
+        async def work() -> Placement:
+            desk = self._desk
+            desk.tracker.amend_requested(order)
+            (placed,) = await self._outcomes(
+                1, lambda: _alone(desk.market.amend(order.ref, price=price, quantity=quantity)), call
+            )
+            desk.tracker.amend_outcome(order, placed, price=price, quantity=quantity)
+            if not isinstance(placed, Accepted):
+                self._lost(order)
+            return _placement(order, placed)
+
+        return await self._desk.detached(work, call.give_up)
+
+    def known(self, order: InFlightOrder) -> None:
+        """The state of an order has changed: a cancel that waited for it is sent now."""
+        if order.state in {OrderState.PENDING, OrderState.UNKNOWN}:
+            return
+        if self._wishes.pop(order.client_order_id, None) is None or order.done:
+            return
+
+        async def cancel() -> None:
+            await self._cancel([order], _Call())
+
+        self._desk.venue.spawn(cancel)
+
+    async def _place(self, orders: Sequence[InFlightOrder], call: _Call) -> list[Placement]:
+        desk = self._desk
+        before = call.requests
+
+        async def note(request: Request) -> None:
+            first = call.requests == before
+            payload = pack(request) if self._keeps_bytes and first and len(orders) == 1 else None
+            for order in orders:
+                await desk.tracker.sending(
+                    order, nonce=request.nonce if self._keeps_nonce else None, payload=payload
+                )
+
+        outcomes = await self._outcomes(
+            len(orders), lambda: desk.market.place([order.intent for order in orders]), call, note
+        )
+        placements: list[Placement] = []
+        for order, placed in zip(orders, outcomes, strict=True):
+            desk.tracker.outcome(order, placed)
+            placements.append(_placement(order, placed))
+            if order.state is OrderState.UNKNOWN:
+                self._lost(order)
+            self.known(order)
+        return placements
+
+    async def _cancel(self, orders: Sequence[InFlightOrder], call: _Call) -> list[Placement]:
+        desk = self._desk
+        for order in orders:
+            desk.tracker.cancel_requested(order)
+        outcomes = await self._outcomes(
+            len(orders), lambda: desk.market.cancel([order.ref for order in orders]), call
+        )
+        for order, placed in zip(orders, outcomes, strict=True):
+            desk.tracker.cancel_outcome(order, placed)
+            if not isinstance(placed, Accepted) and not order.done:
+                self._lost(order)  # gone already, or nobody knows: the venue is asked
+        return [_placement(order, placed) for order, placed in zip(orders, outcomes, strict=True)]
+
+    async def _outcomes(
+        self,
+        items: int,
+        flow: Callable[[], Flow[Sequence[Placed]]],
+        call: _Call,
+        note: Sending | None = None,
+    ) -> Sequence[Placed]:
+        """What became of each item of one call, whatever happened to the call."""
+        before = call.requests
+
+        async def sending(request: Request) -> None:
+            if call.given_up and call.requests == before:
+                raise GivenUp("its caller was cancelled before it was sent")
+            call.requests += 1
+            if note is not None:
+                await note(request)
+
+        def failed(error: VenuekitError) -> Sequence[Placed]:
+            return [_failed(error, sent=self._local or call.requests > before)] * items
+
+        try:
+            placed = await self._desk.send(flow(), sending)
+        except VenuekitError as error:
+            if isinstance(error, ClockSkewed):
+                self._desk.venue.spawn(self._resync)
+            return failed(error)
+        if len(placed) == items:
+            return placed
+        # A bug of the connector: which answer is whose cannot be told.
+        return failed(UnexpectedError(f"{len(placed)} results for {items} orders", venue=self._desk.venue.id))
+
+    async def _resync(self) -> None:
+        """The venue found our clock wrong: measure it, for the next command."""
+        await self._desk.venue.flows.resync()
+
+
+def _alone(flow: Flow[Placed]) -> Flow[Sequence[Placed]]:
+    """The flow of one item, as a flow of a list."""
+    return [(yield from flow)]
+
+
+def _failed(error: VenuekitError, *, sent: bool) -> Placed:
+    """What the failure of a whole call means for one order of it."""
+    told = error if isinstance(error, VenueError) else None
+    ours = isinstance(error, (UnexpectedError, LocalError))
+    certain = not sent if ours else error.outcome is Outcome.REJECTED
+    if not certain:
+        return Unknown(told)
+    if told is None:
+        told = NotSent(str(error))
+        told.__cause__ = error
+    return Rejected(told)
+
+
+def _placement(order: InFlightOrder, placed: Placed) -> Placement:
+    """What the user is told."""
+    match placed:
+        case Accepted():
+            return OrderAccepted(order)
+        case Rejected(error) if error.outcome is Outcome.REJECTED:
+            local = error.__cause__ if isinstance(error, NotSent) else None
+            return OrderRejected(order, local if isinstance(local, VenuekitError) else error)
+        case Rejected(error) | Unknown(error):
+            return OrderUnknown(order, error)
+
+
+def _over(order: InFlightOrder) -> Placement:
+    """A cancel of what is over already."""
+    return OrderRejected(order, OrderNotFound(f"{order.client_order_id} is over already: {order.state}"))

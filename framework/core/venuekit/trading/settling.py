@@ -1,0 +1,212 @@
+"""Settling: an unknown outcome becomes known, by the venue's `Resolver`.
+
+1. Each order has a task of its own, with backoff, for as long as its outcome is unknown: one that cannot be settled delays
+   no other. What the user stream or the reconciler tells meanwhile ends it as well.
+2. Asking: its status, then its executions. A network failure is no answer.
+3. "No such order" is a proof only once absence is final (`Absence`), judged by the instant the question was asked; both
+   questions must have been answered, and neither may know it.
+4. Resending sends the identical bytes that the store kept: the venue executes them at most once.
+5. Burning spends the order's nonce on nothing. From then on it cannot land, so absence is final for what is asked later. A
+   nonce that is spent already may have been spent by the order: then absence is final only when that would long be seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from venuekit.backoff import Backoff
+from venuekit.orders.in_flight import InFlightOrder
+from venuekit.orders.states import OrderState
+from venuekit.trading.desk import Desk
+from venuekit_spec import (
+    SECOND,
+    Absence,
+    Accepted,
+    DuplicateClientOrderId,
+    HttpRequest,
+    Instant,
+    NonceRefused,
+    OrderNotFound,
+    Rejected,
+    Request,
+    Resolution,
+    Resolver,
+    Seconds,
+    VenuekitError,
+    after,
+)
+
+LONGEST_PAUSE: Final[Seconds] = 30.0
+"""Between two rounds of questions."""
+
+OVERLAP: Final[Seconds] = 60.0
+"""How long before an order executions are asked for: the venue's clock is not ours."""
+
+ASK_ONLY: Final = Resolver((Resolution.ASK,), Absence())
+"""Of a venue that says nothing of it: ask, and take absence for no proof ever."""
+
+SEEN: Final[Seconds] = 60.0
+"""How long after its nonce was found spent an order that did land may still be unseen."""
+
+NEVER_REACHED: Final = "never reached the venue"
+
+
+def pack(request: Request) -> bytes | None:
+    """The exact bytes of a request for the store, to be sent again as they are; None for a call on a socket."""
+    if not isinstance(request, HttpRequest):
+        return None
+    return msgspec.msgpack.encode((request.method, request.url, request.headers, request.body))
+
+
+def unpack(payload: bytes, request: HttpRequest) -> HttpRequest:
+    """`request` with the method, URL, headers and body that were packed."""
+    method, url, headers, body = msgspec.msgpack.decode(
+        payload, type=tuple[str, str, tuple[tuple[str, str], ...], bytes]
+    )
+    return request.replace(method=method, url=url, headers=headers, body=body)
+
+
+def absence_is_final(
+    absence: Absence,
+    order: InFlightOrder,
+    *,
+    since: Instant,
+    asked: Instant,
+    venue_time: Instant,
+    height: int | None,
+) -> bool:
+    """Whether "no such order" proves that there is none.
+
+    `since`: the latest instant at which it can have been sent, `asked`: when the question was asked, both by our clock;
+    `venue_time` and `height`: the venue's time and the chain's height when it was asked.
+    """
+    if absence.after is not None and asked >= after(since, absence.after):
+        return True
+    deadline = order.intent.deadline
+    if (
+        absence.after_deadline is not None
+        and deadline is not None
+        and venue_time >= after(deadline, absence.after_deadline)
+    ):
+        return True
+    expiry = order.intent.expires_at_height
+    return absence.above_expiry_height and expiry is not None and height is not None and height > expiry
+
+
+class Settler:
+    """Settles the unknown orders of one account. `height` is the chain's height, None where there is none."""
+
+    def __init__(self, desk: Desk, resolver: Resolver | None, height: Callable[[], int | None]) -> None:
+        self._desk = desk
+        self._height = height
+        self.resolver = resolver or ASK_ONLY
+        self._settling: set[str] = set()
+        self._began = desk.now()
+
+    def settle(self, order: InFlightOrder) -> None:
+        """See to it that the outcome of an order becomes known; asking twice is harmless."""
+        id_ = order.client_order_id
+        if id_ in self._settling:
+            return
+        self._settling.add(id_)
+
+        async def run() -> None:
+            try:
+                await self._settle(order)
+            finally:
+                self._settling.discard(id_)
+
+        self._desk.venue.spawn(run)
+
+    def proves_absence(self, order: InFlightOrder, asked: Instant, venue_time: Instant) -> bool:
+        """Whether "no such order", asked for at `asked`, is final by the venue's rule."""
+        return absence_is_final(
+            self.resolver.absence,
+            order,
+            since=self._sent(order),
+            asked=asked,
+            venue_time=venue_time,
+            height=self._height(),
+        )
+
+    async def _settle(self, order: InFlightOrder) -> None:
+        desk = self._desk
+        backoff = Backoff(desk.venue.random.random, ceiling=LONGEST_PAUSE)
+        spent: Instant | None = None  # from then on its nonce can bring nothing new to light
+        while order.state is OrderState.UNKNOWN:
+            for step in self.resolver.steps:
+                if step is Resolution.ASK:
+                    await self._ask(order, spent)
+                elif step is Resolution.RESEND:
+                    await self._resend(order)
+                elif spent is None:
+                    spent = await self._burn(order)
+                if order.state is not OrderState.UNKNOWN:
+                    return
+            await desk.clock.sleep(backoff.failed(desk.now()))
+
+    async def _ask(self, order: InFlightOrder, spent: Instant | None) -> None:
+        desk, market = self._desk, self._desk.market
+        asked, venue_time = desk.now(), desk.venue.venue_time()
+        final = (spent is not None and asked >= spent) or self.proves_absence(order, asked, venue_time)
+        try:
+            desk.tracker.report(await desk.ask(lambda: market.status(order.ref)))
+        except OrderNotFound:
+            pass
+        except VenuekitError:
+            return  # no answer: nothing is learned
+        else:
+            return
+        try:
+            fills = await desk.ask(
+                lambda: market.fills((order.intent.instrument,), self._sent(order) - round(OVERLAP * SECOND))
+            )
+        except VenuekitError:
+            return
+        for fill in fills:
+            if fill.client_order_id == order.client_order_id or (
+                fill.order_id and fill.order_id in order.ids
+            ):
+                desk.tracker.fill(fill)
+        if final and order.state is OrderState.UNKNOWN:
+            desk.tracker.absent(order, NEVER_REACHED)
+
+    async def _resend(self, order: InFlightOrder) -> None:
+        payload = order.payload
+        if payload is None:
+            return
+        desk = self._desk
+
+        def stored(request: HttpRequest, _now: Instant, _nonce: int) -> HttpRequest:
+            return unpack(payload, request)
+
+        await desk.tracker.sending(order, nonce=order.nonce, payload=payload)
+        try:
+            (placed,) = await desk.venue.flows.run(desk.market.place((order.intent,)), sign=stored)
+        except (VenuekitError, ValueError):
+            return
+        told = isinstance(placed, Rejected) and not isinstance(
+            placed.error, (NonceRefused, DuplicateClientOrderId)
+        )  # those two say that the first attempt arrived, or was burned
+        if told or isinstance(placed, Accepted):
+            desk.tracker.outcome(order, placed)
+
+    async def _burn(self, order: InFlightOrder) -> Instant | None:
+        """From when on absence is final because the nonce is spent; None where that is not known."""
+        nonce, desk = order.nonce, self._desk
+        if nonce is None:
+            return None
+        try:
+            await desk.send(desk.market.burn_nonce(nonce))
+        except NonceRefused:
+            return after(desk.now(), SEEN)
+        except VenuekitError:
+            return None
+        return desk.now()
+
+    def _sent(self, order: InFlightOrder) -> Instant:
+        """The latest instant at which it can have been sent: an earlier process sent nothing after our start."""
+        return order.sent if order.sent is not None else max(order.created, self._began)

@@ -1,0 +1,115 @@
+"""Settlement of derivatives: positions, margin and realised profit, kept simple.
+
+- The collateral is the settlement asset (the quote where none is named). One margin rate for all: a tenth of the notional.
+- An order holds margin for all that remains of it, a position for its cost; reduce-only orders hold nothing.
+- A position has a quantity (negative: short) and a cost, the signed quote that it was bought for. A trade that reduces it
+  realises profit: the difference goes to the balance and leaves the cost, so balances minus costs are conserved exactly.
+- Fees are paid from the balance. Nobody is liquidated: a loss may take a balance below zero, and then nothing new is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Final
+
+from attrs import define
+
+from venuekit_simulator.exact import EXACT, FEE_QUANTUM, ZERO, cut
+from venuekit_simulator.ledger import FEES, Ledger
+from venuekit_spec import Fee, Instant, Instrument, Position, Side
+
+MARGIN_RATE: Final = Decimal("0.1")
+LEVERAGE: Final = 1 / MARGIN_RATE
+
+
+@define(eq=False)
+class Holding:
+    """A position: `quantity` in base units, `cost` the signed quote it stands for, `held` its margin."""
+
+    quantity: Decimal = ZERO
+    cost: Decimal = ZERO
+    held: Decimal = ZERO
+
+
+class PerpetualSettlement:
+    """Positions against collateral."""
+
+    def __init__(self, instrument: Instrument, ledger: Ledger) -> None:
+        self._instrument = instrument.id
+        self._asset = instrument.settle or instrument.quote
+        self._ledger = ledger
+        self._holdings: dict[str, Holding] = {}
+        self._changed: dict[str, Holding] = {}
+
+    def asset(self, side: Side) -> str:
+        """The collateral, whatever the side."""
+        return self._asset
+
+    def required(self, side: Side, base: Decimal, quote: Decimal, *, reduce_only: bool) -> Decimal:
+        """Margin of the notional."""
+        return ZERO if reduce_only else EXACT.multiply(quote, MARGIN_RATE)
+
+    def settle(self, account: str, side: Side, price: Decimal, quantity: Decimal, rate: Decimal) -> Fee:
+        """Change the position, realise what was closed, charge the fee."""
+        holding = self._holdings.setdefault(account, Holding())
+        signed = quantity if side is Side.BUY else quantity.copy_negate()
+        notional = EXACT.multiply(price, quantity)
+        profit = self._traded(holding, signed, price)
+        fee = Fee(self._asset, cut(EXACT.multiply(notional, rate)))
+        self._ledger.add(account, self._asset, EXACT.subtract(profit, fee.amount))
+        self._ledger.add(FEES, self._asset, fee.amount)
+        margin = EXACT.multiply(holding.cost.copy_abs(), MARGIN_RATE)
+        self._ledger.hold(account, self._asset, EXACT.subtract(margin, holding.held))
+        holding.held = margin
+        self._changed[account] = holding
+        return fee
+
+    def reducible(self, account: str, side: Side) -> Decimal:
+        """What a sell may take from a long, a buy from a short."""
+        holding = self._holdings.get(account)
+        if holding is None or (holding.quantity > 0) is (side is Side.BUY):
+            return ZERO
+        return holding.quantity.copy_abs()
+
+    def position(self, account: str, now: Instant) -> Position | None:
+        """The position of an account, None where it is flat."""
+        holding = self._holdings.get(account)
+        return None if holding is None or not holding.quantity else self._told(holding, now)
+
+    def costs(self) -> Decimal:
+        """The costs of all positions: what balances in sum differ by from what was deposited."""
+        total = ZERO
+        for holding in self._holdings.values():
+            total = EXACT.add(total, holding.cost)
+        return total
+
+    def take_changes(self, now: Instant) -> Sequence[tuple[str, Position]]:
+        """(account, position) of each that changed since the last call; a flat one has quantity zero."""
+        changed, self._changed = self._changed, {}
+        return [(account, self._told(holding, now)) for account, holding in changed.items()]
+
+    @staticmethod
+    def _traded(holding: Holding, signed: Decimal, price: Decimal) -> Decimal:
+        """Apply a trade of `signed` base units; the profit that it realises."""
+        before = holding.quantity
+        after = EXACT.add(before, signed)
+        cost = EXACT.add(holding.cost, EXACT.multiply(signed, price))
+        if not before or (before > 0) is (signed > 0):
+            kept = cost
+        elif (after > 0) is (before > 0):
+            kept = EXACT.divide(EXACT.multiply(holding.cost, after), before).quantize(
+                FEE_QUANTUM, context=EXACT
+            )
+        else:
+            kept = EXACT.multiply(after, price)
+        holding.quantity, holding.cost = after, kept
+        return EXACT.subtract(kept, cost)
+
+    def _told(self, holding: Holding, now: Instant) -> Position:
+        entry = (
+            EXACT.divide(holding.cost, holding.quantity).quantize(FEE_QUANTUM, context=EXACT)
+            if holding.quantity
+            else None
+        )
+        return Position(self._instrument, holding.quantity, entry_price=entry, leverage=LEVERAGE, time=now)

@@ -1,0 +1,3 @@
+"""Exchange B."""
+
+__all__: list[str] = []

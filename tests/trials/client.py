@@ -1,0 +1,91 @@
+"""The program that a crash trial kills: ``python -m tests.trials.client trade|settle VENUE ADDRESS STORE SEED``.
+
+``trade`` trades at random until it is killed. ``settle`` opens the same store again, waits until every order is accounted for,
+and prints each as a line of JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from random import Random
+from typing import Final
+
+import anyio
+from tests.trials.behaviour import Trader
+from tests.trials.venues import credentials, pairs
+
+from venuekit import Exchange, open_exchange
+from venuekit.orders import InFlightOrder, OrderState
+from venuekit.trading import Reconciled
+from venuekit_spec import OrderEntry
+
+TASKS: Final = 3
+"""How many orders are on their way at once."""
+
+UNSETTLED: Final = frozenset({OrderState.PENDING, OrderState.UNKNOWN, OrderState.CANCELING})
+
+
+async def trade(exchange: Exchange, random: Random) -> None:
+    """Trade for ever; says so when it begins."""
+    trader = Trader(exchange, list(exchange.books), random)
+    await exchange.wait_live()
+    print("trading", flush=True)
+
+    async def go() -> None:
+        while True:
+            await trader.step()
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(TASKS):
+            tasks.start_soon(go)
+
+
+async def settle(exchange: Exchange) -> None:
+    """Wait until everything that was left open is known, then tell it."""
+    account = exchange.account()
+    left = dict(account.orders)
+    with anyio.fail_after(60):
+        async with exchange.events() as events:
+            await account.reconcile("the trial asks")
+            while unsettled := [order for order in left.values() if not settled(order)]:
+                event = await anext(events)
+                if isinstance(event, Reconciled) and event.failures and unsettled:
+                    await account.reconcile("the trial asks again")
+    for order in left.values():
+        print(json.dumps(told(order)))
+
+
+def settled(order: InFlightOrder) -> bool:
+    """Whether nothing more has to come: it is complete, or known to rest at the venue."""
+    return order.complete or not (order.done or order.state in UNSETTLED or order.cancel_requested)
+
+
+def told(order: InFlightOrder) -> dict[str, object]:
+    """An order as the trial compares it."""
+    return {
+        "client_order_id": order.client_order_id,
+        "order_id": order.order_id,
+        "state": order.state.value,
+        "filled": str(order.filled),
+        "fills": sorted(fill.key for fill in order.fills),
+    }
+
+
+async def main(what: str, venue: str, address: str, store: str, seed: str) -> None:
+    """Open the venue, and do it."""
+    random = Random(f"{seed} {what}")
+    description_ways = (OrderEntry.REST.value, OrderEntry.SOCKET.value)
+    async with open_exchange(
+        venue,
+        pairs=pairs(venue) if what == "trade" else (),
+        environment=f"local@{address}",
+        credentials=credentials(venue),
+        store=store,
+        order_entry=random.choice(description_ways),
+    ) as exchange:
+        await (trade(exchange, random) if what == "trade" else settle(exchange))
+
+
+if __name__ == "__main__":
+    anyio.run(main, *sys.argv[1:])

@@ -1,0 +1,28 @@
+"""The local venues that trials run against: found by their dialects, none known by name."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from typing import Final
+
+from venuekit_spec import DIALECTS, Credentials, DialectPlugin
+
+PAIRS: Final = 2
+"""How many instruments a trial trades: the first of what the venue lists."""
+
+
+def dialect(venue: str) -> DialectPlugin:
+    """The dialect of a venue."""
+    (entry,) = entry_points(group=DIALECTS, name=venue)
+    plugin: DialectPlugin = entry.load()
+    return plugin
+
+
+def credentials(venue: str) -> Credentials:
+    """The keys of its first account."""
+    return dialect(venue).accounts()[0].credentials
+
+
+def pairs(venue: str) -> list[str]:
+    """What a trial trades there."""
+    return [listing.instrument.id for listing in dialect(venue).listings()[:PAIRS]]
