@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sqlite3
 import subprocess
@@ -26,9 +27,10 @@ from venuekit import SystemClock, load_connector
 from venuekit.cli import main
 from venuekit.orders import fingerprint, hold_key
 from venuekit.pacing import PacerRegistry
+from venuekit_exchange_a.auth import ExchangeAAuth
 from venuekit_exchange_a.market import ExchangeAMarket
 from venuekit_simulator import Fault, FaultKind, LocalVenue, Unreachable, load_dialect
-from venuekit_spec import CallKind, Credentials, OrderRef, Permissions
+from venuekit_spec import CallKind, Credentials, NonceRule, OrderRef, Permissions
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PLACE = ("order", "place", "exchange_a", "BTC-USDT", "buy", "0.5", "--price", "50000")
@@ -68,9 +70,13 @@ def venue(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> LocalVenue:
 
 @pytest.fixture
 def venuekit_command(
-    venue: LocalVenue, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    venue: LocalVenue,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> Command:
-    """Run the command line in this process; neither of its streams may show a key."""
+    """Run the command line in this process; neither of its streams may show a key, nor the log at its most talkative."""
+    caplog.set_level(logging.DEBUG)
 
     def run(*arguments: str) -> Ended:
         monkeypatch.setattr(sys, "argv", ["venuekit", *arguments])
@@ -82,7 +88,7 @@ def venuekit_command(
             code = end.code if isinstance(end.code, int) else 1
         told = capsys.readouterr()
         for value in key(venue).values():
-            assert value not in told.out + told.err
+            assert value not in told.out + told.err + caplog.text
         return Ended(code, told.out, told.err)
 
     return run
@@ -164,7 +170,8 @@ def test_a_quantity_is_a_number(venuekit_command: Command, quantity: str) -> Non
 
 def test_an_order_nobody_knows_of(venue: LocalVenue, venuekit_command: Command) -> None:
     """A 5xx after the order was taken is exit code 3: not known to have failed, and `order status` finds it."""
-    venue.inject(Fault(kind=FaultKind.ERROR_AFTER, on=frozenset({CallKind.PLACE}), times=1))
+    placements: Any = frozenset({CallKind.PLACE})
+    venue.inject(Fault(kind=FaultKind.ERROR_AFTER, on=placements, times=1))
     ended = venuekit_command(*PLACE)
     assert ended.code == 3
     ((id_, _),) = held(venue).items()
@@ -279,6 +286,33 @@ def test_without_a_key(
     assert str(tmp_path) in ended.err
 
 
+def test_several_accounts(
+    venue: LocalVenue, venuekit_command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--account` trades with the key of that name, and what is to be copied from a message names it too."""
+    other = venue.plugin.accounts()[1]
+    for field in other.credentials.fields:
+        monkeypatch.setenv(f"VENUEKIT_EXCHANGE_A_DESK_2_{field.upper()}", other.credentials[field])
+    assert venuekit_command(*PLACE, "--account", "desk-2").code == 0
+    assert [order.status.value for order in venue.engine.orders(other.name)] == ["open"]
+    assert not held(venue)
+    placements: Any = frozenset({CallKind.PLACE})
+    venue.inject(Fault(kind=FaultKind.ERROR_BEFORE, on=placements, times=1))
+    assert "--account desk-2\n" in venuekit_command(*PLACE, "--account", "desk-2").err
+
+
+def test_a_terminal_gets_a_table(venuekit_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a terminal, however narrow, no digit and no word is lost."""
+    plain = venuekit_command("balances", "exchange_a").out
+    monkeypatch.setattr(
+        "venuekit.cli.tables.sys", SimpleNamespace(stdout=SimpleNamespace(isatty=lambda: True))
+    )
+    monkeypatch.setenv("COLUMNS", "100")
+    drawn = venuekit_command("balances", "exchange_a").out
+    assert drawn != plain
+    assert [word for word in drawn.split() if word[0].isalnum()] == plain.split()
+
+
 # --- doctor
 
 
@@ -377,33 +411,39 @@ import venuekit.exchange
 from functools import partial
 from venuekit import SystemClock
 from venuekit.cli import main
-from venuekit_simulator import LocalVenue, load_dialect
+from venuekit_simulator import Fault, FaultKind, LocalVenue, load_dialect
+from venuekit_spec import CallKind
 
 venue = LocalVenue(load_dialect("exchange_a"), clock=SystemClock(), flow=False)
-venue.{moment}.append(lambda *_: signal.raise_signal(signal.SIGINT))
+if {stalled}:
+    venue.inject(Fault(kind=FaultKind.STALL, on=[CallKind.PLACE]))
+venue.on_placement.append(lambda *_: signal.raise_signal(signal.SIGINT))
 venuekit.exchange.open_exchange = partial(venuekit.exchange.open_exchange, transports=venue, clock=venue.clock)
 main()
 """
 
 
-@pytest.mark.parametrize("moment", ["on_placement", "on_order"])
-def test_ctrl_c_loses_no_order(venue: LocalVenue, tmp_path: Path, moment: str) -> None:
-    """Ctrl-C between an order and its answer: code 130, no traceback; the order is named, and it is in the store."""
+@pytest.mark.parametrize("stalled", [True, False])
+def test_ctrl_c_loses_no_order(venue: LocalVenue, tmp_path: Path, stalled: bool) -> None:
+    """Ctrl-C at the first byte of an order: code 130, no traceback; the order is named, known or not, and in the store."""
     store = tmp_path / "orders.sqlite"
     ended = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED.format(moment=moment), *PLACE, "--store", str(store)],
+        [sys.executable, "-c", INTERRUPTED.format(stalled=stalled), *PLACE, "--store", str(store)],
         capture_output=True,
         text=True,
         check=False,
         cwd=REPOSITORY,
         timeout=60,
     )
-    assert ended.returncode == 130
+    assert ended.returncode == 130, ended.stderr
     assert "Traceback" not in ended.stderr
     with closing(sqlite3.connect(store)) as connection:
         ((id_,),) = connection.execute("SELECT client_order_id FROM orders")
-    assert f"the outcome of the order {id_} is not known" in ended.stderr
-    assert f"venuekit order status exchange_a {id_} --store {store}" in ended.stderr
+    if stalled:
+        assert f"the outcome of the order {id_} is not known: it is NOT known to have failed" in ended.stderr
+        assert f"venuekit order status exchange_a {id_} --store {store}" in ended.stderr
+    else:
+        assert f"the order {id_} is open" in ended.stderr
     for value in key(venue).values():
         assert value not in ended.stdout + ended.stderr
 
@@ -411,8 +451,8 @@ def test_ctrl_c_loses_no_order(venue: LocalVenue, tmp_path: Path, moment: str) -
 # --- the key of another process, and commands of other distributions
 
 
-def test_a_key_in_use(venue: LocalVenue, venuekit_command: Command) -> None:
-    """A second process with the same key is refused in a line, and a doctor warns of the first."""
+def test_a_key_in_use(venue: LocalVenue, venuekit_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second process with the same key is refused in a line; a doctor warns of the first, and spends no nonce beside it."""
     script = (
         "import sys\nfrom venuekit.orders import hold_key\n"
         "with hold_key('exchange_a', 'local', sys.argv[1]):\n    print('held', flush=True)\n    sys.stdin.read()\n"
@@ -428,7 +468,10 @@ def test_a_key_in_use(venue: LocalVenue, venuekit_command: Command) -> None:
         ended = venuekit_command("balances", "exchange_a")
         assert ended.code == 1
         assert f"process {holder.pid} trades on exchange_a (local) with this key" in ended.err
-        assert verdicts(venuekit_command("doctor", "exchange_a", "--json"))["key lock"] == "warning"
+        told = verdicts(venuekit_command("doctor", "exchange_a", "--json"))
+        assert (told["key lock"], told["permissions"]) == ("warning", "ok")
+        monkeypatch.setattr(ExchangeAAuth, "nonces", NonceRule.STRICT)
+        assert verdicts(venuekit_command("doctor", "exchange_a", "--json"))["permissions"] == "skipped"
         holder.communicate("")
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from functools import partial
 
 import anyio
 from tests.trials import crash
-
+from tests.trials.saying import say
 
 
 def table(rows: Iterable[Sequence[object]]) -> None:
@@ -17,7 +16,7 @@ def table(rows: Iterable[Sequence[object]]) -> None:
     texts = [[str(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
     for row in texts:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def crashes(venue: str, runs: int) -> int:
@@ -28,22 +27,23 @@ def crashes(venue: str, runs: int) -> int:
         done.extend(await crash.trials(venue, runs))
 
     anyio.run(work)
-    names = ("runs", "orders", "fills", "unwritten", "lost", "doubled", "wrong")
+    names = ("orders", "fills", "lost", "doubled", "wrong")
     sums: dict[str, Counter[str]] = {}
     for run in done:
         for plan in (run.plan, "all"):
             counter = sums.setdefault(plan, Counter())
-            counter.update({name: getattr(run, name) for name in names[1:]})
-            counter["runs"] += 1
+            counter.update({name: getattr(run.found, name) for name in names})
+            counter.update(runs=1, seen=run.seen, unwritten=run.unwritten)
+    columns = ("runs", "seen", "unwritten", *names)
     order = [*sorted(sums.keys() - {"all"}), "all"]
-    table([("faults", *names), *([plan, *(sums[plan][name] for name in names)] for plan in order)])
+    table([("faults", *columns), *([plan, *(sums[plan][name] for name in columns)] for plan in order)])
     for run in done:
-        for problem in run.problems:
-            print(f"{run.plan}: {problem}")
-    return sum(bool(run.problems or run.unwritten) for run in done)
+        for problem in run.found.problems:
+            say(f"{run.plan}: {problem}")
+    return sum(bool(run.found.problems or run.unwritten) for run in done)
 
 
-COMMANDS = {"crash": partial(crashes)}
+COMMANDS = {"crash": crashes}
 
 
 if __name__ == "__main__":

@@ -13,24 +13,22 @@ from typing import Final
 
 import anyio
 from tests.trials.behaviour import Trader
-from tests.trials.venues import credentials, pairs
+from tests.trials.comparing import settled, told
+from tests.trials.saying import say
+from tests.trials.venues import credentials, pairs, ways
 
 from venuekit import Exchange, open_exchange
-from venuekit.orders import InFlightOrder, OrderState
 from venuekit.trading import Reconciled
-from venuekit_spec import OrderEntry
 
 TASKS: Final = 3
 """How many orders are on their way at once."""
-
-UNSETTLED: Final = frozenset({OrderState.PENDING, OrderState.UNKNOWN, OrderState.CANCELING})
 
 
 async def trade(exchange: Exchange, random: Random) -> None:
     """Trade for ever; says so when it begins."""
     trader = Trader(exchange, list(exchange.books), random)
     await exchange.wait_live()
-    print("trading", flush=True)
+    say("trading")
 
     async def go() -> None:
         while True:
@@ -53,36 +51,19 @@ async def settle(exchange: Exchange) -> None:
                 if isinstance(event, Reconciled) and event.failures and unsettled:
                     await account.reconcile("the trial asks again")
     for order in left.values():
-        print(json.dumps(told(order)))
-
-
-def settled(order: InFlightOrder) -> bool:
-    """Whether nothing more has to come: it is complete, or known to rest at the venue."""
-    return order.complete or not (order.done or order.state in UNSETTLED or order.cancel_requested)
-
-
-def told(order: InFlightOrder) -> dict[str, object]:
-    """An order as the trial compares it."""
-    return {
-        "client_order_id": order.client_order_id,
-        "order_id": order.order_id,
-        "state": order.state.value,
-        "filled": str(order.filled),
-        "fills": sorted(fill.key for fill in order.fills),
-    }
+        say(json.dumps(told(order)))
 
 
 async def main(what: str, venue: str, address: str, store: str, seed: str) -> None:
     """Open the venue, and do it."""
     random = Random(f"{seed} {what}")
-    description_ways = (OrderEntry.REST.value, OrderEntry.SOCKET.value)
     async with open_exchange(
         venue,
         pairs=pairs(venue) if what == "trade" else (),
         environment=f"local@{address}",
         credentials=credentials(venue),
         store=store,
-        order_entry=random.choice(description_ways),
+        order_entry=random.choice(ways(venue)),
     ) as exchange:
         await (trade(exchange, random) if what == "trade" else settle(exchange))
 

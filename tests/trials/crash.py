@@ -12,40 +12,30 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import anyio
 from anyio.abc import Process
-from attrs import define, field
+from attrs import define
+from tests.trials.comparing import Findings, compare
 from tests.trials.venues import dialect
+
+from venuekit import SystemClock
 from venuekit_simulator.faults import Fault, FaultKind, FaultPlan
 from venuekit_simulator.server import serve
 from venuekit_simulator.venue import LocalVenue
-
-from venuekit import SystemClock
-from venuekit_spec import CallKind, NewOrder, OrderStatus, VenueOrder
+from venuekit_spec import CallKind, NewOrder
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 LIFE: Final = (0.05, 1.5)
 """Seconds between which a client lives after its first order."""
-
-STATES: Final = {
-    OrderStatus.PENDING: {"accepted"},
-    OrderStatus.OPEN: {"open", "accepted"},
-    OrderStatus.PARTIALLY_FILLED: {"partially_filled"},
-    OrderStatus.FILLED: {"filled"},
-    OrderStatus.CANCELED: {"canceled"},
-    OrderStatus.REJECTED: {"rejected"},
-    OrderStatus.EXPIRED: {"expired"},
-}
-"""What the store may say of an order that the venue holds so."""
 
 PLACE: Final = frozenset({CallKind.PLACE})
 CHANGE: Final = frozenset({CallKind.PLACE, CallKind.CANCEL, CallKind.AMEND})
@@ -71,13 +61,11 @@ class Run:
     """One client that was killed, and what was found afterwards."""
 
     plan: str
-    orders: int = 0
-    fills: int = 0
-    unwritten: int = 0
-    lost: int = 0
-    doubled: int = 0
-    wrong: int = 0
-    problems: list[str] = field(factory=list)
+    found: Findings
+    seen: int
+    """Orders whose first byte the venue saw."""
+    unwritten: int
+    """Those of them that were not in the store by then."""
 
 
 class Witness:
@@ -100,49 +88,11 @@ class Witness:
         connection.close()
 
 
-def compare(run: Run, venue: Sequence[VenueOrder], fills: dict[str, list[str]], store: Iterable[Any]) -> None:
-    """Note where venue and store differ. `fills`: the keys of the venue's executions by order id."""
-    told = {order["client_order_id"]: order for order in store}
-    held: dict[str, VenueOrder] = {}
-    for order in venue:
-        if order.intent.client_order_id in held:
-            run.doubled += 1
-            run.problems.append(f"{order.intent.client_order_id} is at the venue twice")
-        held[order.intent.client_order_id] = order
-    run.orders = len(told)
-    run.fills = sum(len(keys) for keys in fills.values())
-    for id_, order in held.items():
-        if id_ not in told:
-            run.lost += 1
-            run.problems.append(f"{id_} is at the venue ({order.status}) and not in the store")
-            continue
-        ours = told[id_]
-        expected = {
-            "order_id": order.order_id,
-            "filled": order.filled,
-            "fills": sorted(fills.get(order.order_id, ())),
-        }
-        differing = [
-            name
-            for name, value in expected.items()
-            if (type(order.filled)(ours[name]) if name == "filled" else ours[name]) != value
-        ]
-        if ours["state"] not in STATES[order.status] or differing:
-            run.wrong += 1
-            run.problems.append(f"{id_}: venue {order.status} {expected}, store {ours}")
-    for id_ in told.keys() - held.keys():
-        if told[id_]["state"] != "rejected":
-            run.lost += 1
-            run.problems.append(f"{id_} is {told[id_]['state']} in the store and not at the venue")
-
-
 async def trial(venue: str, seed: int) -> Run:
     """One run."""
     random = Random(f"{venue} crash {seed}")
     plan = list(PLANS)[seed % len(PLANS)]
-    run = Run(plan)
     plugin = dialect(venue)
-    name = plugin.accounts()[0].name
     local = LocalVenue(plugin, clock=SystemClock(), seed=seed, faults=FaultPlan(PLANS[plan]))
     with TemporaryDirectory() as folder:
         store = Path(folder) / "orders.sqlite"
@@ -159,13 +109,9 @@ async def trial(venue: str, seed: int) -> Run:
             output = await anyio.run_process(
                 command("settle", *arguments), cwd=ROOT, env=environment(folder), stderr=None
             )
-            store_says = [json.loads(line) for line in output.stdout.splitlines()]
-            fills: dict[str, list[str]] = {}
-            for execution in local.engine.executions(name):
-                fills.setdefault(execution.order.order_id, []).append(execution.fill.key)
-            compare(run, local.engine.orders(name), fills, store_says)
-        run.unwritten = len(witness.unwritten)
-    return run
+            says = [json.loads(line) for line in output.stdout.splitlines()]
+            found = compare(local.engine, plugin.accounts()[0].name, says)
+    return Run(plan, found, len(witness.seen), len(witness.unwritten))
 
 
 @asynccontextmanager

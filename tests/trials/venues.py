@@ -5,10 +5,19 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 from typing import Final
 
-from venuekit_spec import DIALECTS, Credentials, DialectPlugin
+from venuekit import load_connector
+from venuekit_spec import DIALECTS, Capability, Credentials, DialectPlugin, OrderEntry
 
 PAIRS: Final = 2
 """How many instruments a trial trades: the first of what the venue lists."""
+
+WAYS: Final = {OrderEntry.REST: Capability.REST_ORDERS, OrderEntry.SOCKET: Capability.SOCKET_ORDERS}
+
+
+def ways(venue: str) -> list[str]:
+    """How orders may travel there."""
+    claimed = load_connector(venue).description.capabilities
+    return [way.value for way, claim in WAYS.items() if claim in claimed]
 
 
 def dialect(venue: str) -> DialectPlugin:

@@ -117,7 +117,8 @@ _frame = msgspec.json.Decoder(Frame)
 class PrivateSession:
     """Says ``{"want": [...]}`` for what it wants, ``{"call": key, "method": ..., "signed": nonce}`` for a call.
 
-    A call of one of the methods in `FAILURES` fails; ``twice`` takes two frames; one with the parameter ``cost`` costs that much of the pool ``frames``.
+    A call of one of the methods in `FAILURES` fails; ``twice`` takes two frames; one with the parameter ``cost`` costs that
+    much of the pool ``frames``.
     """
 
     def __init__(self, *, login: bool) -> None:

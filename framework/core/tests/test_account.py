@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -12,8 +13,8 @@ from framework.core.tests.trading_venue import CLAIMS, CUT, KEY, LOST, PAIR, Tra
 
 from venuekit import (
     InFlightOrderStore,
-    KillSwitch,
     Killed,
+    KillSwitch,
     LocalError,
     OrderAccepted,
     OrderRejected,
@@ -24,22 +25,32 @@ from venuekit import (
     SqliteOrderStore,
     open_exchange,
 )
+from venuekit.orders import OrderRecord
 from venuekit.trading.limits import PreTradeLimits
-from venuekit_spec import Capability, Credentials, InsufficientFunds, Side, VenueUnavailable
+from venuekit_spec import (
+    Capability,
+    Credentials,
+    HttpRequest,
+    HttpResponse,
+    InsufficientFunds,
+    NewOrder,
+    Side,
+    VenueUnavailable,
+)
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture(autouse=True)
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Locks and stores of this test are in a folder of its own."""
     monkeypatch.setenv("VENUEKIT_STATE", str(tmp_path))
-    yield tmp_path
+    return tmp_path
 
 
-def request(quantity: str = "1", price: str = "100", **more: object) -> OrderRequest:
+def request(quantity: str = "1", price: str = "100", **more: Any) -> OrderRequest:
     """A limit order to buy."""
-    return OrderRequest(pair=PAIR, side=Side.BUY, quantity=quantity, price=price, **more)  # type: ignore[arg-type]
+    return OrderRequest(pair=PAIR, side=Side.BUY, quantity=quantity, price=price, **more)
 
 
 async def test_an_accepted_order_is_open_and_what_fills_it_completes_it() -> None:
@@ -63,13 +74,13 @@ async def test_the_intent_is_in_the_store_when_the_venue_gets_the_order(tmp_path
     path = tmp_path / "orders.sqlite"
     seen: list[bool] = []
 
-    def look(order: object) -> None:
+    def look(order: NewOrder) -> None:
         import sqlite3
 
         with sqlite3.connect(path) as connection:
             rows = connection.execute("SELECT client_order_id FROM orders").fetchall()
         connection.close()
-        seen.append((order.client_order_id,) in rows)  # type: ignore[attr-defined]
+        seen.append((order.client_order_id,) in rows)
 
     venue.till.on_place = look
     async with venue.trading(store=str(path)) as (exchange, _account):
@@ -108,13 +119,13 @@ async def test_a_lost_answer_is_unknown_and_settled_by_asking(error: Exception) 
             venue.till.on_place = lambda order: None
             broken = venue.till.answer
 
-            async def buggy(request_: object) -> object:
-                answer = await broken(request_)  # type: ignore[arg-type]
-                if request_.label == "place_orders":  # type: ignore[attr-defined]
+            async def buggy(request: HttpRequest) -> HttpResponse:
+                answer = await broken(request)
+                if request.label == "place_orders":
                     raise error
                 return answer
 
-            venue.till.answer = buggy  # type: ignore[method-assign,assignment]
+            venue.till.answer = buggy  # type: ignore[method-assign]
         else:
             venue.till.faults["place_orders"].append(error)
         placement = await account.place(request())
@@ -135,7 +146,7 @@ async def test_a_caller_that_gives_up_loses_the_answer_and_not_the_order() -> No
                 await venue.clock.settle()
                 scope.cancel()
         (order,) = account.open
-        assert order.state is OrderState.PENDING
+        assert not order.confirmed
         held.set()
         await venue.clock.settle()
         assert order.state is OrderState.OPEN
@@ -147,10 +158,10 @@ async def test_a_batch_is_split_and_each_order_has_its_own_outcome() -> None:
     async with venue.trading() as (_exchange, account):
         refused: list[str] = []
 
-        def refuse(order: object) -> None:
-            if order.quantity == 2:  # type: ignore[attr-defined]
-                venue.till.refused[order.client_order_id] = InsufficientFunds("no")  # type: ignore[attr-defined]
-                refused.append(order.client_order_id)  # type: ignore[attr-defined]
+        def refuse(order: NewOrder) -> None:
+            if order.quantity == 2:
+                venue.till.refused[order.client_order_id] = InsufficientFunds("no")
+                refused.append(order.client_order_id)
 
         venue.till.on_place = refuse
         placements = await account.place_many([request(str(n)) for n in (1, 2, 3, 4)])
@@ -325,7 +336,7 @@ async def test_several_accounts_trade_at_once() -> None:
         seed=1,
     ) as exchange:
         order = (await exchange.account("two").buy(PAIR, "1", "100")).order
-        assert order.account == "two"
+        assert order.account == exchange.account("two").id
         assert not exchange.account("one").orders
         await exchange.cancel(order)
         assert order.done
@@ -357,3 +368,54 @@ async def test_what_the_account_holds_is_told_and_kept() -> None:
         assert account.holdings.balances[("", "USD")].free == Decimal(900)
         assert (await exchange.fee_rates(PAIR)).taker == Decimal("0.002")
         assert (await exchange.permissions()).trade
+
+
+async def test_two_venues_may_share_a_store() -> None:
+    """An account is told from one of the same name elsewhere: nobody judges the other's orders."""
+    store: InFlightOrderStore = SqliteOrderStore()
+    await store.open()
+    one, other = TradingVenue(), TradingVenue()
+    async with one.trading(store=store) as (_exchange, account):
+        order = (await account.place(request())).order
+    async with open_exchange(
+        other.connector(),
+        environment="elsewhere",
+        clock=other.clock,
+        transports=other.transports,
+        credentials=KEY,
+        store=store,
+        seed=1,
+    ) as exchange:
+        assert not exchange.orders
+        with pytest.raises(LocalError, match="no order"):
+            await exchange.cancel(order.client_order_id)
+    await store.aclose()
+
+
+class SlowStore(SqliteOrderStore):
+    """A store in memory whose intents are durable only when `written` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = anyio.Event()
+
+    async def submit(self, records: Sequence[OrderRecord]) -> None:
+        """Keep these, after a while."""
+        await self.written.wait()
+        await super().submit(records)
+
+
+async def test_what_was_not_sent_yet_is_not_sent_for_a_caller_that_gave_up() -> None:
+    """The caller leaves while the intent is being stored: the order is over, and the venue never hears of it."""
+    venue, store = TradingVenue(), SlowStore()
+    async with venue.trading(store=store) as (_exchange, account):
+        with anyio.CancelScope() as scope:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(account.place, request())
+                await venue.clock.settle()
+                scope.cancel()
+        store.written.set()
+        await venue.clock.settle()
+        (order,) = account.orders.values()
+        assert order.state is OrderState.REJECTED
+        assert "place_orders" not in venue.till.ops

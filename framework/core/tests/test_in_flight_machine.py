@@ -126,7 +126,7 @@ class Deliveries(RuleBasedStateMachine):
         self.ids += 1
         return f"V{self.ids}"
 
-    def naming(self, order: VenueOrder) -> dict[str, str]:
+    def naming(self, order: VenueOrder) -> dict[str, Any]:
         ours = {"client_order_id": order.intent.client_order_id}
         theirs = {"order_id": order.order_id}
         return {"both": ours | theirs, "order": theirs, "client": ours}[self.named]

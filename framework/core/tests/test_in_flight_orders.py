@@ -229,10 +229,13 @@ async def test_an_older_report_undoes_nothing() -> None:
     """Older by the venue's time, or by what it says was filled."""
     async with desk() as at:
         order = await at.open_order()
-        at.tracker.report(report(status=OrderStatus.CANCELING, filled="0.5", time=5, price="99"))
-        at.tracker.report(report(status=OrderStatus.OPEN, filled="0.5", time=4, price="98"))
+        at.tracker.report(
+            report(status=OrderStatus.CANCELING, filled="0.5", time=5, price="99", quantity="2")
+        )
+        at.tracker.report(report(status=OrderStatus.OPEN, filled="0.5", time=4, price="98", quantity="1"))
         at.tracker.report(report(status=OrderStatus.OPEN, filled="0.2"))
         assert (order.state, order.filled, order.price) == (OrderState.CANCELING, Decimal("0.5"), Decimal(99))
+        assert order.quantity == 2
 
 
 async def test_silence_is_not_zero() -> None:

@@ -1,4 +1,4 @@
-"""The store: an intent is on disk when `submit` returns, and whatever goes wrong with the file is said before a byte is sent."""
+"""The store: an intent is on disk when `submit` returns, and what goes wrong with the file is said before a byte is sent."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 import threading
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -27,6 +28,7 @@ from venuekit.orders import (
     StoreFailing,
     sqlite_store,
 )
+from venuekit.orders.pending import Batch
 from venuekit.orders.records import dump, load
 from venuekit.orders.schema import VERSION
 from venuekit_spec import Fee, Fill, Finality, LocalError, NewOrder, OrderStatus, Side
@@ -34,18 +36,18 @@ from venuekit_spec import Fee, Fill, Finality, LocalError, NewOrder, OrderStatus
 pytestmark = pytest.mark.anyio
 
 
-def record(name: str = "c1", **fields: object) -> OrderRecord:
+def record(name: str = "c1", **fields: Any) -> OrderRecord:
     """An intent that nothing has been done about yet."""
     intent = NewOrder("BTC-USDT", Side.BUY, Decimal("1.50"), name, price=Decimal(100))
     made = OrderRecord(
         account="main", client_order_id=name, number=1, intent=intent, quantity=intent.quantity
     )
-    return evolve(made, **fields)  # type: ignore[arg-type]
+    return evolve(made, **fields)
 
 
-def fill(key: str, **fields: object) -> Fill:
+def fill(key: str, **fields: Any) -> Fill:
     """A fill of the order c1."""
-    return evolve(Fill(key, "BTC-USDT", Side.BUY, Decimal(100), Decimal("0.10")), **fields)  # type: ignore[arg-type]
+    return evolve(Fill(key, "BTC-USDT", Side.BUY, Decimal(100), Decimal("0.10")), **fields)
 
 
 def names(path: Path) -> set[str]:
@@ -124,18 +126,16 @@ async def test_many_submissions_share_one_transaction(
     await store.open()
     write, sizes, may_write = store._execute, [], threading.Event()
 
-    def slow(batch: object) -> None:
+    def slow(batch: Batch) -> None:
         may_write.wait(10)
-        sizes.append(len(batch.records))  # type: ignore[attr-defined]
-        write(batch)  # type: ignore[arg-type]
+        sizes.append(len(batch.records))
+        write(batch)
 
     monkeypatch.setattr(store, "_execute", slow)
     async with anyio.create_task_group() as group:
         for n in range(40):
             group.start_soon(store.submit, [record(f"c{n}")])
-        with anyio.move_on_after(5):
-            while len(store._batch.tickets) < 39:
-                await anyio.lowlevel.checkpoint()
+        await anyio.wait_all_tasks_blocked()
         may_write.set()
     assert sum(sizes) == 40
     assert len(sizes) <= 3
@@ -354,7 +354,7 @@ anyio.run(main)
 @pytest.mark.parametrize("durability", ["full", "normal"])
 @pytest.mark.parametrize("lines", [1, 30])
 def test_a_killed_process_leaves_every_intent(tmp_path: Path, durability: str, lines: int) -> None:
-    """SIGKILL at any moment: each order whose first byte was about to leave is in the file, and each state is a possible one."""
+    """SIGKILL at any moment: each order whose first byte was about to leave is in the file, in a state that is possible."""
     path = tmp_path / "orders.db"
     with subprocess.Popen(
         [sys.executable, "-c", CLIENT, str(path), durability], stdout=subprocess.PIPE, text=True

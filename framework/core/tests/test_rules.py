@@ -39,7 +39,8 @@ TRADED = evolve(
 
 def request(**more: Any) -> OrderRequest:
     """A valid limit order, with other values."""
-    return OrderRequest(**({"pair": "P1-USD", "side": Side.BUY, "quantity": "1", "price": "100"} | more))
+    asked: dict[str, Any] = {"pair": "P1-USD", "side": Side.BUY, "quantity": "1", "price": "100"} | more
+    return OrderRequest(**asked)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +148,7 @@ def test_a_quantised_price_is_valid_and_next_to_what_was_asked(price: Decimal, r
 
 
 @given(st.decimals("0.001", "999999", places=6), st.booleans())
-def test_a_price_is_quantised_to_significant_figures(price: Decimal, integers: bool) -> None:  # noqa: FBT001
+def test_a_price_is_quantised_to_significant_figures(price: Decimal, integers: bool) -> None:
     """What comes out obeys the rule."""
     rule = PriceRule(Decimal("0.000001"), significant_figures=5, integers_always=integers)
     assert rule.allows(quantise_price(evolve(instrument(), price=rule), price, ROUND_DOWN))

@@ -29,6 +29,7 @@ from venuekit_spec import (
     Credentials,
     Description,
     Dial,
+    Environment,
     FeeRates,
     Fill,
     Flow,
@@ -58,10 +59,10 @@ from venuekit_spec import (
     TopicLive,
     TopicRule,
     UserMessage,
-    VenuekitError,
     VenueError,
-    http,
+    VenuekitError,
     hookimpl,
+    http,
 )
 
 KEY = Credentials({"key": Secret("the key of a till")})
@@ -380,6 +381,10 @@ class TillConnector(ToyConnector):
             self._description,
             capabilities=claims,
             topics=(*self._description.topics, TopicRule(Channel.USER, endpoint="user")),
+            environments=(
+                *self._description.environments,
+                Environment("elsewhere", {"rest": "toy://rest"}, real_money=False),
+            ),
             credentials=("key",),
             resolver=resolver,
             maximum_batch=3,

@@ -78,4 +78,6 @@ def heard(engine: MatchingEngine) -> list[EngineEvent]:
 
 def money(engine: MatchingEngine, account: str) -> dict[str, tuple[Decimal, Decimal]]:
     """(total, held) by asset."""
-    return {each.asset: (each.total or Decimal(0), each.held or Decimal(0)) for each in engine.balances(account)}
+    return {
+        each.asset: (each.total or Decimal(0), each.held or Decimal(0)) for each in engine.balances(account)
+    }

@@ -5,12 +5,13 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from framework.simulator.tests.small_venue import BUY, PERP, SELL, heard, money, order, ref, venue
+from framework.simulator.tests.small_venue import BTC, BUY, PERP, SELL, heard, money, order, ref, venue
 
 from venuekit_simulator.engine import MatchingEngine
 from venuekit_spec import (
     EngineRefusal,
     FeeRates,
+    FundingPaid,
     InsufficientFunds,
     NewOrder,
     OrderStatus,
@@ -68,7 +69,11 @@ def test_a_trade_beyond_the_position_turns_it_round() -> None:
     events = heard(engine)
     trade(engine, "ann", "bob", 3, 90)
     assert not engine.positions("ann")
-    told = [each.position.quantity for each in events if isinstance(each, PositionChanged) and each.account == "ann"]
+    told = [
+        each.position.quantity
+        for each in events
+        if isinstance(each, PositionChanged) and each.account == "ann"
+    ]
     assert told == [0]
 
 
@@ -103,3 +108,49 @@ def test_reduce_only_orders_end_with_the_position() -> None:
     assert engine.order("ann", ref(old)).status is OrderStatus.OPEN
     ended = engine.order("ann", ref(new))
     assert (ended.status, ended.reason) == (OrderStatus.CANCELED, EngineRefusal.REDUCE_ONLY)
+
+
+def test_a_reduce_only_order_that_one_trade_makes_pointless_is_not_traded_by_the_next() -> None:
+    """One taker meets two orders of one account: the first closes the position, the second is gone before its turn."""
+    engine = venue(fees=FREE)
+    trade(engine, "ann", "bob", 10, 100)
+    last = engine.place("ann", perp(SELL, 10, 111, reduce_only=True), 2)
+    engine.place("ann", perp(SELL, 10, 110), 2)
+    taker = engine.place("cid", perp(BUY, 20, 111), 3)
+    assert (taker.filled, taker.status) == (10, OrderStatus.PARTIALLY_FILLED)
+    assert engine.order("ann", ref(last)).status is OrderStatus.CANCELED
+    assert not engine.positions("ann")
+    assert engine.book(PERP).bids == ((111, 10),)
+
+
+def test_leverage_decides_the_margin_of_positions_and_orders() -> None:
+    """Told with the position; refused where it is no leverage, on spot, or where the margin would not be there."""
+    engine = venue(fees=FREE)
+    trade(engine, "ann", "bob", 10, 100)
+    engine.place("ann", perp(BUY, 10, 90), 1)
+    engine.set_leverage("ann", PERP, D(4), 2)
+    assert (engine.leverage("ann", PERP), engine.leverage("bob", PERP), engine.leverage("ann", BTC)) == (
+        4,
+        10,
+        1,
+    )
+    assert money(engine, "ann")["USDT"] == (100_000, 475)
+    assert [each.leverage for each in engine.positions("ann")] == [4]
+    engine.place("ann", perp(BUY, 3_900, 90), 3)
+    before = money(engine, "ann")
+    for instrument, leverage in [(PERP, D(2)), (PERP, D(51)), (PERP, D("nan")), (BTC, D(2))]:
+        with pytest.raises(RuleViolated):
+            engine.set_leverage("ann", instrument, leverage, 4)
+    assert (money(engine, "ann"), engine.leverage("ann", PERP)) == (before, 4)
+
+
+def test_funding_goes_from_longs_to_shorts() -> None:
+    """The rate times the notional at the last price; told for each, and conserved."""
+    engine = venue(fees=FREE)
+    trade(engine, "ann", "bob", 10, 100)
+    events, deposited = heard(engine), dict(engine.ledger.sums())
+    engine.pay_funding(PERP, D("0.001"), 5)
+    paid = [(each.account, each.payment.amount) for each in events if isinstance(each, FundingPaid)]
+    assert sorted(paid) == [("ann", -1), ("bob", 1)]
+    assert (money(engine, "ann")["USDT"][0], money(engine, "bob")["USDT"][0]) == (99_999, 100_001)
+    assert engine.ledger.sums() == deposited

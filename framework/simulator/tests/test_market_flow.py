@@ -23,7 +23,9 @@ from venuekit_spec import (
 )
 
 D = Decimal
-WIDE = instrument(BTC, price=PriceRule(D("0.01")), size=SizeRule(D("0.0001"), D("0.0001")), minimum_notional=D(10))
+WIDE = instrument(
+    BTC, price=PriceRule(D("0.01")), size=SizeRule(D("0.0001"), D("0.0001")), minimum_notional=D(10)
+)
 COARSE = instrument(ETH, price=PriceRule(D("0.0001"), 5), size=SizeRule(D(1), D(5), D(1000)))
 LISTINGS = [Listing(WIDE, D(60_000)), Listing(COARSE, D("0.5"))]
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from decimal import Decimal
 
 import anyio
 import pytest
 from framework.simulator.tests.toy import ALICE, BOB, PAIR, ToyPlugin, asking, order, placing
 
 from venuekit.clock import VirtualClock
+from venuekit.exchange import Transports
 from venuekit_simulator.in_process import SocketInProcess
 from venuekit_simulator.sockets import SocketState
 from venuekit_simulator.venue import LocalVenue
@@ -22,6 +24,7 @@ from venuekit_spec import (
     NetworkError,
     NewOrder,
     Outcome,
+    Side,
     after,
     seconds_between,
 )
@@ -54,6 +57,15 @@ class Client:
         assert now == self._clock.now()
         self.frames.append(frame.decode())
         self.times.append(now)
+
+
+async def test_the_core_takes_a_venue_for_its_transports(clock: VirtualClock) -> None:
+    """Structurally: the type checker compares them, and `started` may be called at any time."""
+    transports: Transports = LocalVenue(ToyPlugin(), clock=clock, flow=False)
+    transports.started()
+    assert (await transports.http.send(asking("/time"))).status == 200
+    socket = await transports.websockets.open(Dial("ws://toy/"))
+    await socket.aclose()
 
 
 async def test_a_request_is_answered_by_the_dialect(clock: VirtualClock) -> None:
@@ -335,8 +347,4 @@ async def _expect_network_error(venue: LocalVenue, request: HttpRequest) -> None
 
 
 def _sale(id_: str) -> NewOrder:
-    from decimal import Decimal
-
-    from venuekit_spec import Side
-
     return NewOrder(PAIR, Side.SELL, Decimal(1), id_, price=Decimal(10))

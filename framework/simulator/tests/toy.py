@@ -13,6 +13,7 @@ from typing import Any
 
 from venuekit_spec import (
     CallKind,
+    Credentials,
     Dialect,
     Engine,
     EngineEvent,
@@ -82,8 +83,6 @@ class ToyPlugin:
         return [Listing(instrument, Decimal(10))]
 
     def accounts(self) -> Sequence[VenueAccount]:
-        from venuekit_spec import Credentials
-
         plenty = {"AAA": Decimal(1000), "BBB": Decimal(100_000)}
         return [VenueAccount(name, Credentials(), plenty) for name in (ALICE, BOB)]
 

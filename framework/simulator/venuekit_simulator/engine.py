@@ -6,7 +6,7 @@ command is carried out whole, then its events are told, before the call returns.
 1. what happened to orders, as it happened: `OrderChanged` when an order is taken (before it matches), and at each later
    change; for an execution `TradeHappened`, then the maker's `OrderChanged` and the taker's, then the `OrderEvent` of the book;
 2. `LevelChanged` for every level that was touched, once, with the size it has now; ids rise by one per instrument;
-3. `PositionChanged` and `BalanceChanged` for everything that changed, once.
+3. (`FundingPaid` where funding is,) `PositionChanged` and `BalanceChanged` for everything that changed, once.
 
 When they are told, `book()` is that after the command. A listener may give commands; their events follow after those of the
 command it was told of.
@@ -35,6 +35,7 @@ from venuekit_simulator.checks import broken, check_order
 from venuekit_simulator.exact import EXACT, total
 from venuekit_simulator.floor import Floor
 from venuekit_simulator.ledger import FEES, Ledger
+from venuekit_simulator.perpetual import HIGHEST_LEVERAGE, PerpetualSettlement
 from venuekit_simulator.reasons import DELISTED, GOOD_TILL_DATE
 from venuekit_simulator.settlement import Settlement
 from venuekit_simulator.triggers import reached
@@ -47,6 +48,8 @@ from venuekit_spec import (
     EngineRefusal,
     Execution,
     FeeRates,
+    FundingPaid,
+    FundingPayment,
     Instant,
     InstrumentStatus,
     InstrumentTable,
@@ -67,6 +70,7 @@ from venuekit_spec import (
     StatusChange,
     TimeInForce,
     Unit,
+    Unsupported,
     VenueAccount,
     VenueOrder,
 )
@@ -95,6 +99,7 @@ class MatchingEngine:
         }
         self._listeners: dict[int, Callable[[EngineEvent], None]] = {}
         self._listener_numbers = count()
+        self._fundings = count(1)
         self._expiries: list[tuple[Instant, int, LiveOrder]] = []
         for account in accounts:
             self.open_account(account.name, account.balances)
@@ -214,13 +219,53 @@ class MatchingEngine:
         with self._command(now):
             floor = self._floor(instrument)
             floor.instrument = evolve(floor.instrument, status=status)
-            self.instruments = InstrumentTable(each.instrument for each in self._floors.values())
+            self.instruments.replace(floor.instrument)
             self._untold.append(StatusChange(instrument=instrument, status=status, time=now))
             if status is InstrumentStatus.DELISTED:
                 for records in self._records.values():
                     for live in tuple(records.open.values()):
                         if live.intent.instrument == instrument:
                             floor.end(live, OrderStatus.CANCELED, DELISTED, now)
+
+    def set_leverage(self, account: str, instrument: str, leverage: Decimal, now: Instant) -> None:
+        """How many times its margin a position may be, from 1 to 50.
+
+        Raises `RuleViolated` for another number, for spot, and where the account cannot hold the margin it would need.
+        """
+        with self._command(now):
+            self._account(account)
+            floor, settlement = self._floor(instrument), self._perpetual(instrument)
+            if not leverage.is_finite() or not 1 <= leverage <= HIGHEST_LEVERAGE:
+                broken(
+                    EngineRefusal.UNSUPPORTED, f"the leverage {leverage} is not from 1 to {HIGHEST_LEVERAGE}"
+                )
+            before = settlement.leverage(account)
+            settlement.set_leverage(account, leverage)
+            floor.rehold(account)
+            if leverage < before and self.ledger.free(account, settlement.asset(Side.BUY)) < 0:
+                settlement.set_leverage(account, before)
+                floor.rehold(account)
+                broken(EngineRefusal.FUNDS, f"the margin at leverage {leverage} is more than there is")
+
+    def leverage(self, account: str, instrument: str) -> Decimal:
+        """The leverage that is set; 1 for spot."""
+        self._account(account)
+        settlement = self._floor(instrument).settlement
+        return settlement.leverage(account) if isinstance(settlement, PerpetualSettlement) else Decimal(1)
+
+    def pay_funding(self, instrument: str, rate: Decimal, now: Instant) -> None:
+        """Every position pays `rate` of its notional at the last price; short ones receive it."""
+        with self._command(now):
+            floor, settlement = self._floor(instrument), self._perpetual(instrument)
+            asset = settlement.asset(Side.BUY)
+            for account, position, amount in settlement.fund(rate, floor.last):
+                key = f"f{next(self._fundings)}"
+                payment = FundingPayment(key, instrument, asset, amount, rate, position, now)
+                self._untold.append(FundingPaid(account, payment))
+
+    def undo(self, keys: Collection[str], now: Instant) -> Sequence[VenueOrder]:
+        """Raises `Unsupported`: this engine cannot take trades back."""
+        raise Unsupported(f"the engine cannot undo {len(keys)} executions at {now}")
 
     def tick(self, now: Instant) -> Instant | None:
         """End the orders whose date has come; the next such instant, None where no order has one."""
@@ -292,6 +337,12 @@ class MatchingEngine:
                 f"no instrument {instrument!r} is listed", code=EngineRefusal.UNKNOWN_INSTRUMENT
             ) from None
 
+    def _perpetual(self, instrument: str) -> PerpetualSettlement:
+        settlement = self._floor(instrument).settlement
+        if not isinstance(settlement, PerpetualSettlement):
+            broken(EngineRefusal.UNSUPPORTED, f"{instrument} has no positions")
+        return settlement
+
     def _check_account(self, records: Records, order: NewOrder, floor: Floor) -> None:
         """What the account's other open orders have against a new one."""
         if order.client_order_id and records.uses(order.client_order_id):
@@ -318,6 +369,7 @@ class MatchingEngine:
                 raise Refused("nothing is there to trade with", code=EngineRefusal.NO_LIQUIDITY)
             quote = intent.unit is Unit.QUOTE
             required = floor.settlement.required(
+                live.account,
                 live.side,
                 found.base if quote else live.remaining,
                 intent.quantity if quote else found.quote,

@@ -208,6 +208,18 @@ class EngineView:
         other = {Side.BUY: best[Side.SELL] or "", Side.SELL: best[Side.BUY] or ""}
         return [replace(o, price=other[o.side]) if o.price == best[o.side] else o for o in orders]
 
+    def pay_funding(self, instrument: str, rate: Decimal, now: Instant) -> None:
+        """As the engine's."""
+        self._engine.pay_funding(instrument, rate, now)
+
+    def set_leverage(self, account: str, instrument: str, leverage: Decimal, now: Instant) -> None:
+        """As the engine's."""
+        self._engine.set_leverage(account, instrument, leverage, now)
+
+    def leverage(self, account: str, instrument: str) -> Decimal:
+        """As the engine's."""
+        return self._engine.leverage(account, instrument)
+
     def set_status(self, instrument: str, status: InstrumentStatus, now: Instant) -> None:
         """As the engine's."""
         self._engine.set_status(instrument, status, now)

@@ -154,6 +154,10 @@ _RULES: Final[Mapping[FaultKind, tuple[frozenset[Target], frozenset[str]]]] = {
 """What each kind may strike, and which fields it takes beside those that all take."""
 
 
+def _kinds(kinds: Iterable[CallKind]) -> frozenset[CallKind]:
+    return frozenset(kinds)
+
+
 @frozen(kw_only=True)
 class Fault:
     """One thing that goes wrong.
@@ -165,7 +169,7 @@ class Fault:
     """
 
     kind: FaultKind
-    on: frozenset[CallKind] = field(default=frozenset(), converter=frozenset)
+    on: frozenset[CallKind] = field(default=frozenset(), converter=_kinds)
     transport: Transport | None = None
     containing: str = ""
     probability: float | None = None

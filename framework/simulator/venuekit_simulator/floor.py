@@ -105,7 +105,9 @@ class Floor:
         """What an order over `remaining` base units must hold; one without a price is valued at its trigger."""
         value = price or order.intent.trigger_price
         quote = ZERO if value is None else EXACT.multiply(value, remaining)
-        return self.settlement.required(order.side, remaining, quote, reduce_only=order.intent.reduce_only)
+        return self.settlement.required(
+            order.account, order.side, remaining, quote, reduce_only=order.intent.reduce_only
+        )
 
     def image(self, depth: int | None) -> BookImage:
         """The book by level."""
@@ -205,6 +207,12 @@ class Floor:
         if not order.waiting:
             self._by_order(OrderAction.CHANGE, order, order.remaining, now)
 
+    def rehold(self, account: str) -> None:
+        """Hold for the open orders of an account what they need now."""
+        for order in self._records[account].open.values():
+            if order.intent.instrument == self.instrument.id:
+                self._hold(order)
+
     def adjust(self, order: LiveOrder, price: Decimal | None, quantity: Decimal, now: Instant) -> None:
         """An order that is not in the book has other terms now."""
         order.price, order.quantity = price, quantity
@@ -236,7 +244,7 @@ class Floor:
         if not found.base:
             return EngineRefusal.NO_LIQUIDITY
         cost = self.settlement.required(
-            order.side, found.base, found.quote, reduce_only=order.intent.reduce_only
+            order.account, order.side, found.base, found.quote, reduce_only=order.intent.reduce_only
         )
         free = self._ledger.free(order.account, self.settlement.asset(order.side))
         return EngineRefusal.FUNDS if cost > EXACT.add(free, order.held) else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from venuekit_simulator.accounts import Records
 from venuekit_simulator.paper_desk import ACCOUNT, PaperDesk
@@ -17,9 +17,11 @@ from venuekit_simulator.paper_offers import report_of
 from venuekit_spec import (
     Accepted,
     Balance,
+    BlockHeight,
     FeeRates,
     Fill,
     Flow,
+    FundingPayment,
     Instant,
     InstrumentTable,
     LimitReport,
@@ -109,6 +111,18 @@ class LocalMarket:
         """Positions that are not flat."""
         return _at_once(self._positions)
 
+    def funding(self, since: Instant) -> Flow[Sequence[FundingPayment]]:
+        """None is paid: nobody tells a paper market the rates."""
+        return _at_once(tuple[FundingPayment, ...])
+
+    def set_leverage(self, instrument: str, leverage: Decimal) -> Flow[None]:
+        """Raises `Unsupported`: positions have the leverage that they have."""
+        return _unsupported("a paper market has one leverage")
+
+    def height(self) -> Flow[BlockHeight]:
+        """Raises `Unsupported`: there is no chain."""
+        return _unsupported("a paper market has no chain")
+
     def fee_rates(self, instrument: str) -> Flow[FeeRates]:
         """The same for every instrument."""
         return _at_once(lambda: self._desk.fees)
@@ -154,7 +168,7 @@ class LocalMarket:
         return [position for position in found if position is not None]
 
 
-def _unsupported(reason: str) -> Flow[None]:
+def _unsupported(reason: str) -> Flow[Any]:
     yield from ()
     raise Unsupported(reason)
 

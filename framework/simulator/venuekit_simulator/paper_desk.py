@@ -235,7 +235,11 @@ class PaperDesk:
     def _required(self, live: LiveOrder, price: Decimal | None, remaining: Decimal) -> Decimal:
         value = price or live.intent.trigger_price or ZERO
         return self._settlement(live).required(
-            live.side, remaining, EXACT.multiply(value, remaining), reduce_only=live.intent.reduce_only
+            ACCOUNT,
+            live.side,
+            remaining,
+            EXACT.multiply(value, remaining),
+            reduce_only=live.intent.reduce_only,
         )
 
     def _needed(self, live: LiveOrder, offers: Offers) -> Decimal:
@@ -244,6 +248,7 @@ class PaperDesk:
             return self._required(live, live.price, live.remaining)
         walked, sized = self._walked(live, offers), live.intent.unit is Unit.QUOTE
         return self._settlement(live).required(
+            ACCOUNT,
             live.side,
             walked.base if sized else live.remaining,
             live.intent.quantity if sized else walked.quote,

@@ -1,6 +1,7 @@
 """Settlement of derivatives: positions, margin and realised profit, kept simple.
 
-- The collateral is the settlement asset (the quote where none is named). One margin rate for all: a tenth of the notional.
+- The collateral is the settlement asset (the quote where none is named). Margin is the notional divided by the leverage that
+  the account has set for the instrument, ten to begin with, rounded up to eight decimals.
 - An order holds margin for all that remains of it, a position for its cost; reduce-only orders hold nothing.
 - A position has a quantity (negative: short) and a cost, the signed quote that it was bought for. A trade that reduces it
   realises profit: the difference goes to the balance and leaves the cost, so balances minus costs are conserved exactly.
@@ -10,7 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal
 from typing import Final
 
 from attrs import define
@@ -19,8 +20,9 @@ from venuekit_simulator.exact import EXACT, FEE_QUANTUM, ZERO, cut
 from venuekit_simulator.ledger import FEES, Ledger
 from venuekit_spec import Fee, Instant, Instrument, Position, Side
 
-MARGIN_RATE: Final = Decimal("0.1")
-LEVERAGE: Final = 1 / MARGIN_RATE
+LEVERAGE: Final = Decimal(10)
+"""What an account has that has set none."""
+HIGHEST_LEVERAGE: Final = Decimal(50)
 
 
 @define(eq=False)
@@ -40,15 +42,18 @@ class PerpetualSettlement:
         self._asset = instrument.settle or instrument.quote
         self._ledger = ledger
         self._holdings: dict[str, Holding] = {}
+        self._leverages: dict[str, Decimal] = {}
         self._changed: dict[str, Holding] = {}
 
     def asset(self, side: Side) -> str:
         """The collateral, whatever the side."""
         return self._asset
 
-    def required(self, side: Side, base: Decimal, quote: Decimal, *, reduce_only: bool) -> Decimal:
+    def required(
+        self, account: str, side: Side, base: Decimal, quote: Decimal, *, reduce_only: bool
+    ) -> Decimal:
         """Margin of the notional."""
-        return ZERO if reduce_only else EXACT.multiply(quote, MARGIN_RATE)
+        return ZERO if reduce_only else self._margin(account, quote)
 
     def settle(self, account: str, side: Side, price: Decimal, quantity: Decimal, rate: Decimal) -> Fee:
         """Change the position, realise what was closed, charge the fee."""
@@ -59,11 +64,32 @@ class PerpetualSettlement:
         fee = Fee(self._asset, cut(EXACT.multiply(notional, rate)))
         self._ledger.add(account, self._asset, EXACT.subtract(profit, fee.amount))
         self._ledger.add(FEES, self._asset, fee.amount)
-        margin = EXACT.multiply(holding.cost.copy_abs(), MARGIN_RATE)
-        self._ledger.hold(account, self._asset, EXACT.subtract(margin, holding.held))
-        holding.held = margin
-        self._changed[account] = holding
+        self._rehold(account, holding)
         return fee
+
+    def leverage(self, account: str) -> Decimal:
+        """The leverage that is set."""
+        return self._leverages.get(account, LEVERAGE)
+
+    def set_leverage(self, account: str, leverage: Decimal) -> None:
+        """Another leverage; the position holds margin by it. Orders are held by whoever keeps them."""
+        self._leverages[account] = leverage
+        if account in self._holdings:
+            self._rehold(account, self._holdings[account])
+
+    def fund(self, rate: Decimal, mark: Decimal) -> Sequence[tuple[str, Decimal, Decimal]]:
+        """(account, position, amount) of every position: longs pay `rate` of the notional, shorts receive it.
+
+        Amounts are cut towards zero; what that leaves is the venue's.
+        """
+        paid = []
+        for account, holding in self._holdings.items():
+            if holding.quantity:
+                due = cut(EXACT.multiply(EXACT.multiply(holding.quantity, mark), rate))
+                self._ledger.add(account, self._asset, due.copy_negate())
+                self._ledger.add(FEES, self._asset, due)
+                paid.append((account, holding.quantity, due.copy_negate()))
+        return paid
 
     def reducible(self, account: str, side: Side) -> Decimal:
         """What a sell may take from a long, a buy from a short."""
@@ -75,7 +101,7 @@ class PerpetualSettlement:
     def position(self, account: str, now: Instant) -> Position | None:
         """The position of an account, None where it is flat."""
         holding = self._holdings.get(account)
-        return None if holding is None or not holding.quantity else self._told(holding, now)
+        return None if holding is None or not holding.quantity else self._told(account, holding, now)
 
     def costs(self) -> Decimal:
         """The costs of all positions: what balances in sum differ by from what was deposited."""
@@ -87,7 +113,16 @@ class PerpetualSettlement:
     def take_changes(self, now: Instant) -> Sequence[tuple[str, Position]]:
         """(account, position) of each that changed since the last call; a flat one has quantity zero."""
         changed, self._changed = self._changed, {}
-        return [(account, self._told(holding, now)) for account, holding in changed.items()]
+        return [(account, self._told(account, holding, now)) for account, holding in changed.items()]
+
+    def _margin(self, account: str, notional: Decimal) -> Decimal:
+        return EXACT.divide(notional, self.leverage(account)).quantize(FEE_QUANTUM, ROUND_UP, EXACT)
+
+    def _rehold(self, account: str, holding: Holding) -> None:
+        margin = self._margin(account, holding.cost.copy_abs())
+        self._ledger.hold(account, self._asset, EXACT.subtract(margin, holding.held))
+        holding.held = margin
+        self._changed[account] = holding
 
     @staticmethod
     def _traded(holding: Holding, signed: Decimal, price: Decimal) -> Decimal:
@@ -106,10 +141,12 @@ class PerpetualSettlement:
         holding.quantity, holding.cost = after, kept
         return EXACT.subtract(kept, cost)
 
-    def _told(self, holding: Holding, now: Instant) -> Position:
+    def _told(self, account: str, holding: Holding, now: Instant) -> Position:
         entry = (
             EXACT.divide(holding.cost, holding.quantity).quantize(FEE_QUANTUM, context=EXACT)
             if holding.quantity
             else None
         )
-        return Position(self._instrument, holding.quantity, entry_price=entry, leverage=LEVERAGE, time=now)
+        return Position(
+            self._instrument, holding.quantity, entry_price=entry, leverage=self.leverage(account), time=now
+        )

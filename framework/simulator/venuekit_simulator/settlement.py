@@ -25,7 +25,9 @@ class Settlement(Protocol):
         """The asset that orders of this side hold."""
         ...
 
-    def required(self, side: Side, base: Decimal, quote: Decimal, *, reduce_only: bool) -> Decimal:
+    def required(
+        self, account: str, side: Side, base: Decimal, quote: Decimal, *, reduce_only: bool
+    ) -> Decimal:
         """What must be held (or be there) of `asset` for an order over `base` units that are worth `quote`."""
         ...
 
@@ -58,7 +60,9 @@ class SpotSettlement:
         """Quote of a buy, base of a sell."""
         return self._quote if side is Side.BUY else self._base
 
-    def required(self, side: Side, base: Decimal, quote: Decimal, *, reduce_only: bool) -> Decimal:
+    def required(
+        self, account: str, side: Side, base: Decimal, quote: Decimal, *, reduce_only: bool
+    ) -> Decimal:
         """All of what is given away."""
         return quote if side is Side.BUY else base
 

@@ -87,7 +87,8 @@ class LocalVenue:
     """A venue on this machine.
 
     `faults` is what is to go wrong, `latency` what a message takes one way (`venuekit_simulator.latency`), `flow` whether
-    the random order flow moves the market. Everything is thrown from `seed`. `engine` continues with one that exists.
+    the random order flow moves the market, with `rate` actions a second. Everything is thrown from `seed`.
+    `engine` continues with one that exists.
 
     `injected` counts the faults that were done, `injections` tells them in order, `refused` counts the requests that a rate
     limit or a ban turned down. Callbacks in `on_placement` are called at the first byte of each placement, those in
@@ -102,6 +103,7 @@ class LocalVenue:
         seed: int = 0,
         faults: FaultPlan | None = None,
         flow: bool = True,
+        rate: float = 50.0,
         latency: Latency = 0.0,
         engine: Engine | None = None,
     ) -> None:
@@ -129,7 +131,7 @@ class LocalVenue:
         self.engine.listen(self._happened)
         self._start_dialect()
         if flow:
-            self._start_flow()
+            self._start_flow(rate)
         for fault in faults.faults if faults is not None else ():
             self.inject(fault)
 
@@ -435,13 +437,14 @@ class LocalVenue:
         if wakes := [each for each in due if each is not None]:
             self._wake = self.timeline.at(self._soon(min(wakes)), self._tick)
 
-    def _start_flow(self) -> None:
+    def _start_flow(self, rate: float) -> None:
         from venuekit_simulator.engine import MatchingEngine
         from venuekit_simulator.market_flow import RandomFlow
 
         if not isinstance(self.engine, MatchingEngine):
             raise LocalError("the order flow needs the engine of this package: say flow=False with another")
-        flow = RandomFlow(self.engine, self.seed)
+        flow = RandomFlow(self.engine, self.seed, rate=rate)
+        flow.fill_books(self.venue_now)
 
         def step() -> None:
             wake = flow.step(self.venue_now)

@@ -140,7 +140,7 @@ class LocalA:
         """Let time pass; whoever wants to be woken meanwhile is."""
         end = self.now + round(seconds * SECOND)
         while True:
-            due = min((each.wakes() for each in self.sockets), default=end)
+            due = min((each.wakes() for each in self.sockets), default=FOREVER)
             if due > end:
                 break
             self.now = max(self.now, due)

@@ -10,6 +10,7 @@ from pathlib import Path
 from shlex import join
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec
 
+import anyio
 import click
 from attrs import fields_dict, frozen
 
@@ -18,7 +19,7 @@ from venuekit_spec import Credentials, LocalError, OrderEntry
 if TYPE_CHECKING:
     from venuekit.credentials import FoundCredentials
     from venuekit.loader import LoadedConnector
-    from venuekit.orders.in_flight import InFlightOrder
+    from venuekit.orders import InFlightOrder
     from venuekit.trading.account import Account
 
 P = ParamSpec("P")
@@ -28,6 +29,9 @@ NOT_DONE: Final = 1
 """Surely not: refused, or never sent."""
 NOT_KNOWN: Final = 3
 """Nobody knows yet. Never to be taken for a failure."""
+
+PATIENCE: Final = 30.0
+"""Seconds that paper trading waits for a proven book."""
 
 
 @frozen
@@ -79,7 +83,7 @@ _OPTIONS: Final = (
         "--store",
         type=click.Path(dir_okay=False, path_type=Path),
         default=None,
-        help="The file that orders are kept in; one per user, venue and environment by default.",
+        help="The file that orders are kept in; one per key by default.",
     ),
     click.option(
         "--order-entry",
@@ -153,28 +157,34 @@ async def opened(
         paper=where.paper,
     ) as exchange:
         if where.paper:
-            await exchange.wait_live()
+            with anyio.move_on_after(PATIENCE) as waiting:
+                await exchange.wait_live()
+            if waiting.cancelled_caught:
+                raise click.ClickException(f"no proven book within {PATIENCE:g} s to trade against on paper")
         account = exchange.account()
-        with telling_unsettled(lambda: account.open, where):
+        with telling_interrupted(account, where):
             yield account
 
 
 @contextmanager
-def telling_unsettled(orders: Callable[[], Iterable[InFlightOrder]], where: Where) -> Iterator[None]:
-    """Where the body is interrupted, say on stderr which orders nobody knows the end of."""
+def telling_interrupted(account: Account, where: Where) -> Iterator[None]:
+    """Where the body is interrupted, say on stderr what is known of the orders that it placed, and of all that are in doubt."""
+    before = set(account.orders)
     try:
         yield
     except BaseException as error:
         if not isinstance(error, Exception):  # cancelled, by Ctrl-C
-            for order in orders():
+            for id_, order in account.orders.items():
                 if unsettled(order):
-                    click.echo(f"\n{in_doubt(order, where)}", err=True)
+                    click.echo(f"interrupted: {in_doubt(order, where)}", err=True)
+                elif id_ not in before:
+                    click.echo(f"interrupted: the order {id_} is {order.state}", err=True)
         raise
 
 
 def unsettled(order: InFlightOrder) -> bool:
     """Whether an answer about it is awaited, of its placement or of a cancel."""
-    from venuekit.orders.states import OrderState
+    from venuekit.orders import OrderState
 
     return order.state in {OrderState.PENDING, OrderState.UNKNOWN} or (
         order.cancel_requested and not order.done

@@ -1,4 +1,4 @@
-"""What ``venuekit doctor`` looks at, step by step. Nothing is placed, changed, or written.
+"""What ``venuekit doctor`` looks at, step by step. Nothing is placed or changed at the venue, and no store is made or opened.
 
 Each step finds something out and says what it thinks of it; a step that fails stops none that can do without it. Keys are
 named by where they were found, never by value. The venue is asked by the connector's own flows, so what works here works in
@@ -39,6 +39,7 @@ from venuekit_spec import (
     InstrumentTable,
     LimitReport,
     Market,
+    NonceRule,
     OrderEntry,
     Permissions,
     RatePool,
@@ -111,8 +112,8 @@ class Examination:
             await self._dial()
         found = self._find_credentials()
         if found is not None:
-            self._look_at_lock(found)
-            await self._ask_permissions(found)
+            held = self._look_at_lock(found)
+            await self._ask_permissions(found, held=held)
         self._look_at_store(found)
         self._tell_limits()
 
@@ -235,28 +236,34 @@ class Examination:
             return found.credentials
         return None
 
-    def _look_at_lock(self, credentials: Credentials) -> None:
+    def _look_at_lock(self, credentials: Credentials) -> bool:
+        """Whether another process holds the key."""
         from venuekit.orders import KeyInUse, fingerprint, hold_key
 
+        venue, place = self._connector.description.venue, self._environment.name
         with self._step("key lock"):
             try:
-                with hold_key(
-                    self._connector.description.venue, self._environment.name, fingerprint(credentials)
-                ):
+                with hold_key(venue, place, fingerprint(credentials)):
                     self._found("key lock", Verdict.OK, "free: no other process uses this key", held=False)
             except KeyInUse as error:
                 self._found("key lock", Verdict.WARNING, str(error), held=True)
+                return True
+        return False
 
-    async def _ask_permissions(self, credentials: Credentials) -> None:
+    async def _ask_permissions(self, credentials: Credentials, *, held: bool) -> None:
+        hooks = self._connector.hooks
         if not (self._connector.offers("market") and self._connector.offers("auth")):
             self._found("permissions", Verdict.SKIPPED, "the connector does not trade")
             return
         if not self._instruments:
             self._found("permissions", Verdict.SKIPPED, "the venue does not answer")
             return
-        hooks = self._connector.hooks
         with self._step("permissions"):
             auth = hooks.auth(credentials=credentials, environment=self._environment)
+            if held and auth.nonces is NonceRule.STRICT:
+                told = "not asked: it would spend a nonce above those of the process that uses the key"
+                self._found("permissions", Verdict.SKIPPED, told)
+                return
             market = hooks.market(
                 environment=self._environment,
                 instruments=self._instruments,
@@ -274,7 +281,8 @@ class Examination:
         untold = [name for name in names if may[name] is None]
         worries = ["it may WITHDRAW: a trading key need not"] if permissions.withdraw else []
         worries += ["it may not trade"] if permissions.trade is False else []
-        worries += ["it is bound to no address"] if permissions.withdraw and not permissions.addresses else []
+        if permissions.withdraw and not permissions.addresses:
+            worries.append("it is bound to no address")
         if permissions.expires is not None and permissions.expires <= self._clock.now():
             worries.append("it has expired")
         text = f"the key is valid; it may {', '.join(told) or 'do nothing that the venue tells'}"

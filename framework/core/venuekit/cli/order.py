@@ -33,7 +33,7 @@ from venuekit_spec import OrderNotFound, OrderReport, OrderType, Side, TimeInFor
 
 if TYPE_CHECKING:
     from venuekit.loader import LoadedConnector
-    from venuekit.orders.in_flight import InFlightOrder
+    from venuekit.orders import InFlightOrder
     from venuekit.trading.requests import OrderRequest, Placement
 
 COLUMNS: Final = (

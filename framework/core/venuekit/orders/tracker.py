@@ -21,6 +21,8 @@ from types import MappingProxyType
 from typing import Final
 from weakref import WeakValueDictionary
 
+from anyio.lowlevel import checkpoint_if_cancelled
+
 from venuekit.clock import Clock
 from venuekit.orders.events import (
     FillUndone,
@@ -161,6 +163,7 @@ class OrderTracker:
         Raises `StoreError` where they cannot be kept, `LocalError` for a client order id that was used before; then none of
         them exists. Cancelled while it waits, it leaves them all, known, durable and never sent.
         """
+        await checkpoint_if_cancelled()  # from here on they exist, whatever happens to the caller
         self._check_new(intents)
         now = self._clock.now()
         orders = [

@@ -72,6 +72,7 @@ class Account:
 
     def __init__(
         self,
+        name: str,
         desk: Desk,
         store: InFlightOrderStore,
         books: Mapping[str, OrderBook],
@@ -80,6 +81,8 @@ class Account:
         *,
         local: bool,
     ) -> None:
+        self.name = name
+        """The name it was opened under."""
         self.limits = limits
         self._desk = desk
         self._books = books
@@ -115,8 +118,8 @@ class Account:
     # --- what is known
 
     @property
-    def name(self) -> str:
-        """The name it was opened under."""
+    def id(self) -> str:
+        """Venue, environment and name: what the store keeps its orders under, and its events carry."""
         return self._desk.account
 
     @property

@@ -149,12 +149,13 @@ class Opening:
         late: _Late,
         stream: PrivateStream | None,
     ) -> Account:
-        tracker = OrderTracker(name, store, late.told, venue.clock)
+        id_ = f"{venue.id}.{self.where.name}.{name}"  # a store may hold the orders of many venues
+        tracker = OrderTracker(id_, store, late.told, venue.clock)
         local = description is not venue.description
         call = stream.call if stream is not None else None
-        desk = Desk(name, venue, market, tracker, call)
+        desk = Desk(id_, venue, market, tracker, call)
         account = late.account = Account(
-            desk, store, self.books, description, self.limits or PreTradeLimits(), local=local
+            name, desk, store, self.books, description, self.limits or PreTradeLimits(), local=local
         )
         stack.push_async_callback(tracker.aclose)
         await tracker.open()

@@ -160,7 +160,7 @@ class Sender:
         before = call.requests
 
         async def note(request: Request) -> None:
-            first = call.requests == before
+            first = call.requests == before + 1
             payload = pack(request) if self._keeps_bytes and first and len(orders) == 1 else None
             for order in orders:
                 await desk.tracker.sending(

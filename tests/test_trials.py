@@ -1,0 +1,60 @@
+"""Orders survive killed clients, venues out of reach, and answers that go astray."""
+
+from __future__ import annotations
+
+import pytest
+from tests.trials import crash
+from tests.trials.outage import UNKNOWNS, answerless, outage
+from tests.trials.venues import ways
+
+from venuekit_simulator.faults import Unreachable
+
+pytestmark = pytest.mark.anyio
+
+VENUES = ("exchange_a",)
+ENTRIES = [(venue, entry) for venue in VENUES for entry in ways(venue)]
+
+
+@pytest.mark.parametrize("how", Unreachable)
+@pytest.mark.parametrize(("venue", "order_entry"), ENTRIES)
+async def test_an_hour_out_of_reach_fails_no_order(venue: str, order_entry: str, how: Unreachable) -> None:
+    """While nobody can be asked no order is taken for over, and after the return both sides agree on all of them."""
+    result = await outage(venue, how, order_entry)
+    assert result.failed == 0
+    assert result.found.problems == []
+    assert result.found.orders >= 5
+
+
+@pytest.mark.parametrize("away", ["0.005", "-0.015"], ids=["resting", "crossing"])
+@pytest.mark.parametrize("fault", UNKNOWNS)
+@pytest.mark.parametrize(("venue", "order_entry"), ENTRIES)
+async def test_an_answer_that_goes_astray_is_settled(
+    venue: str, order_entry: str, fault: str, away: str
+) -> None:
+    """However the answer to a placement is lost, its order ends up as what the venue holds."""
+    result = await answerless(venue, fault, order_entry, away)
+    assert result.found.problems == []
+    assert result.found.orders == 1
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # the venue's server knows no other
+@pytest.mark.parametrize(("venue", "runs"), [(venue, 20) for venue in VENUES])
+async def test_a_killed_client_finds_every_order_again(venue: str, runs: int) -> None:
+    """After SIGKILL at a random moment under faults and a restart, store and venue agree; every intent was on disk in time."""
+    await killed(venue, runs)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("venue", VENUES)
+async def test_two_hundred_killed_clients_find_every_order_again(venue: str) -> None:
+    """The same, two hundred times."""
+    await killed(venue, 200)
+
+
+async def killed(venue: str, runs: int) -> None:
+    """Kill so many clients."""
+    done = await crash.trials(venue, runs)
+    assert [problem for run in done for problem in run.found.problems] == []
+    assert sum(run.unwritten for run in done) == 0
+    assert sum(run.seen for run in done) > runs
