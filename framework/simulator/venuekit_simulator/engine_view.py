@@ -6,27 +6,20 @@ A dialect belongs to one life of the venue. Its view ends with it, and so does w
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from attrs import evolve, frozen
 from msgspec.structs import replace
 
 from venuekit_spec import (
-    Balance,
     BookImage,
     Engine,
     EngineEvent,
-    Execution,
-    FeeRates,
     Instant,
-    InstrumentStatus,
-    InstrumentTable,
     LevelChanged,
     NewOrder,
-    OrderRef,
-    Position,
     RestingOrder,
     SelfTradePrevention,
     Side,
@@ -101,7 +94,10 @@ class BookHistory:
 
 
 class EngineView:
-    """An `Engine` for one dialect: `close` ends what it listens to. `fault` holds for books asked for from now on."""
+    """An `Engine` for one dialect: `close` ends what it listens to. `fault` holds for books asked for from now on.
+
+    It says itself what it changes, and leaves the rest to the engine.
+    """
 
     def __init__(self, engine: Engine, history: BookHistory, on_order: OnOrder) -> None:
         self.fault: BookFault | None = None
@@ -110,10 +106,9 @@ class EngineView:
         self._on_order = on_order
         self._endings: list[Callable[[], None]] = []
 
-    @property
-    def instruments(self) -> InstrumentTable:
-        """As the engine's."""
-        return self._engine.instruments
+    def __getattr__(self, name: str) -> Any:
+        """Whatever is not here is the engine's own."""
+        return getattr(self._engine, name)
 
     def close(self) -> None:
         """The dialect is gone: it hears nothing any more."""
@@ -145,46 +140,6 @@ class EngineView:
         self._on_order(account, order)
         return self._engine.place(account, order, now, self_trade=self_trade)
 
-    def cancel(self, account: str, order: OrderRef, now: Instant, *, reason: str = "") -> VenueOrder:
-        """As the engine's."""
-        return self._engine.cancel(account, order, now, reason=reason)
-
-    def amend(
-        self, account: str, order: OrderRef, now: Instant, *, price: Decimal | None, quantity: Decimal | None
-    ) -> VenueOrder:
-        """As the engine's."""
-        return self._engine.amend(account, order, now, price=price, quantity=quantity)
-
-    def order(self, account: str, order: OrderRef) -> VenueOrder:
-        """As the engine's."""
-        return self._engine.order(account, order)
-
-    def open_orders(self, account: str, instruments: Collection[str] | None = None) -> Sequence[VenueOrder]:
-        """As the engine's."""
-        return self._engine.open_orders(account, instruments)
-
-    def orders(self, account: str) -> Sequence[VenueOrder]:
-        """As the engine's."""
-        return self._engine.orders(account)
-
-    def executions(
-        self, account: str, instrument: str | None = None, since: Instant = 0
-    ) -> Sequence[Execution]:
-        """As the engine's."""
-        return self._engine.executions(account, instrument, since)
-
-    def balances(self, account: str) -> Sequence[Balance]:
-        """As the engine's."""
-        return self._engine.balances(account)
-
-    def positions(self, account: str) -> Sequence[Position]:
-        """As the engine's."""
-        return self._engine.positions(account)
-
-    def fee_rates(self, account: str, instrument: str) -> FeeRates:
-        """As the engine's."""
-        return self._engine.fee_rates(account, instrument)
-
     def book(self, instrument: str, depth: int | None = None) -> BookImage:
         """As the engine's; old or crossed while `fault` says so."""
         if self.fault is None:
@@ -207,19 +162,3 @@ class EngineView:
             return orders
         other = {Side.BUY: best[Side.SELL] or "", Side.SELL: best[Side.BUY] or ""}
         return [replace(o, price=other[o.side]) if o.price == best[o.side] else o for o in orders]
-
-    def pay_funding(self, instrument: str, rate: Decimal, now: Instant) -> None:
-        """As the engine's."""
-        self._engine.pay_funding(instrument, rate, now)
-
-    def set_leverage(self, account: str, instrument: str, leverage: Decimal, now: Instant) -> None:
-        """As the engine's."""
-        self._engine.set_leverage(account, instrument, leverage, now)
-
-    def leverage(self, account: str, instrument: str) -> Decimal:
-        """As the engine's."""
-        return self._engine.leverage(account, instrument)
-
-    def set_status(self, instrument: str, status: InstrumentStatus, now: Instant) -> None:
-        """As the engine's."""
-        self._engine.set_status(instrument, status, now)

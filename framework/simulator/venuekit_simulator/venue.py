@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Final, Protocol, cast, runtime_checkable
 
 from attrs import frozen
 
@@ -153,6 +153,7 @@ class LocalVenue:
     @property
     def sockets(self) -> Sequence[ServerSocket]:
         """The clients' sockets that are open."""
+        self.timeline.catch_up()
         return tuple(self._sockets)
 
     @property
@@ -418,7 +419,7 @@ class LocalVenue:
 
     def _start_dialect(self) -> None:
         self._view = EngineView(self.engine, self._history, self._ordered)
-        self.dialect: Dialect = self.plugin.serve(self._view)
+        self.dialect: Dialect = self.plugin.serve(cast("Engine", self._view))
         self._tick()
 
     def _ordered(self, account: str, order: NewOrder) -> None:

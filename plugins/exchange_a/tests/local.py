@@ -7,9 +7,9 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from venuekit_exchange_a.auth import ExchangeAAuth
+from venuekit_exchange_a.description import DESCRIPTION
 from venuekit_exchange_a.dialect import accounts, listings
 from venuekit_exchange_a.dialect.server import ExchangeADialect
-from venuekit_exchange_a.description import DESCRIPTION
 from venuekit_exchange_a.market import ExchangeAMarket
 from venuekit_exchange_a.user_stream import ExchangeAUserStream
 from venuekit_simulator.engine import MatchingEngine
@@ -22,8 +22,8 @@ from venuekit_spec import (
     HttpRequest,
     HttpResponse,
     Instant,
-    NewOrder,
     NetworkError,
+    NewOrder,
     OrderEntry,
     OrderRef,
     Output,

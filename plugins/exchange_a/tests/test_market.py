@@ -102,7 +102,7 @@ def test_a_crossing_order_brings_its_fills(either: LocalA) -> None:
     "order",
     [
         NewOrder("BTC-USDT", Side.BUY, Decimal("0.1"), "vk1", OrderType.MARKET),
-        NewOrder("BTC-USDT", Side.BUY, Decimal("600"), "vk1", OrderType.MARKET, unit=Unit.QUOTE),
+        NewOrder("BTC-USDT", Side.BUY, Decimal(600), "vk1", OrderType.MARKET, unit=Unit.QUOTE),
         NewOrder("BTC-USDT", Side.BUY, Decimal("0.1"), "vk1", OrderType.STOP, trigger_price=Decimal(61000)),
         limit("vk1", Side.BUY, "61000", "0.1", type=OrderType.STOP_LIMIT, trigger_price=Decimal(60500)),
         limit("vk1", Side.BUY, "60000", "2", time_in_force=TimeInForce.IOC),
@@ -249,7 +249,7 @@ def test_a_batch_item_without_a_result_is_unknown(local: LocalA) -> None:
 def test_amend(either: LocalA) -> None:
     """An amended order keeps its ids and is reported with what it has become."""
     before = accepted(either, RESTING).report
-    placed = either.run(either.market.amend(ref(RESTING), price=Decimal("50001"), quantity=Decimal("0.4")))
+    placed = either.run(either.market.amend(ref(RESTING), price=Decimal(50001), quantity=Decimal("0.4")))
     assert isinstance(placed, Accepted)
     assert placed.report.order_id == before.order_id
     assert (placed.report.price, placed.report.quantity) == (50001, Decimal("0.4"))
@@ -347,6 +347,16 @@ def test_nonces_cannot_be_burnt(local: LocalA) -> None:
     """A venue without nonces says so."""
     with pytest.raises(Unsupported):
         local.run(local.market.burn_nonce(1))
+
+
+def test_a_spot_venue_has_no_leverage_and_no_chain(local: LocalA) -> None:
+    """What belongs to derivatives and chains is empty or refused, without a request."""
+    assert local.run(local.market.funding(0)) == ()
+    with pytest.raises(Unsupported):
+        local.run(local.market.set_leverage("BTC-USDT", Decimal(2)))
+    with pytest.raises(Unsupported):
+        local.run(local.market.height())
+    assert local.asked == []
 
 
 def test_client_order_ids(local: LocalA) -> None:

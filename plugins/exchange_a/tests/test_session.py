@@ -44,9 +44,10 @@ def test_the_book_is_the_engines(local: LocalA, pair: str, prices: tuple[str, st
         price = start + dice.randint(-20, 20) * tick
         quantity = "1" if pair == "BTC-USDT" else "5000"
         account = dice.choice(["alice", "bob"])
-        local.engine.place(account, limit(f"o{number}", side, str(price), quantity, pair), local.now) if len(
-            local.engine.open_orders(account)
-        ) < 20 else local.run(local.market.cancel_all([pair]))
+        if len(local.engine.open_orders(account)) < 20:
+            local.engine.place(account, limit(f"o{number}", side, str(price), quantity, pair), local.now)
+        else:
+            local.run(local.market.cancel_all([pair]))
         local.advance(dice.random() / 10)
         if number == 150:
             snapshot = local.run(SOURCE.snapshot(topics[0], local.instruments[pair]))
@@ -54,8 +55,8 @@ def test_the_book_is_the_engines(local: LocalA, pair: str, prices: tuple[str, st
     told = socket.take()
     assert {each for each in told if isinstance(each, TopicLive)} == {TopicLive(topic) for topic in topics}
     assert isinstance(snapshot, BookSnapshot)
-    book = {Side.BUY: {}, Side.SELL: {}} if snapshot.last is None else _sides(snapshot)
-    last = snapshot.last or 0
+    assert snapshot.last is not None
+    book, last = _sides(snapshot), snapshot.last
     for delta in (each for each in told if isinstance(each, BookDelta)):
         assert delta.first is not None
         assert delta.last is not None

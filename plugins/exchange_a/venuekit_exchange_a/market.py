@@ -38,10 +38,12 @@ from venuekit_spec import (
     MILLISECOND,
     Accepted,
     Balance,
+    BlockHeight,
     Environment,
     FeeRates,
     Fill,
     Flow,
+    FundingPayment,
     HttpRequest,
     Instant,
     InstrumentTable,
@@ -191,6 +193,21 @@ class ExchangeAMarket:
         """None: a spot venue."""
         yield from ()
         return ()
+
+    def funding(self, since: Instant) -> Flow[Sequence[FundingPayment]]:
+        """None: a spot venue."""
+        yield from ()
+        return ()
+
+    def set_leverage(self, instrument: str, leverage: Decimal) -> Flow[None]:
+        """Raises `Unsupported`: a spot venue."""
+        yield from ()
+        raise Unsupported("Exchange A is a spot venue and has no leverage")
+
+    def height(self) -> Flow[BlockHeight]:
+        """Raises `Unsupported`: Exchange A has no chain."""
+        yield from ()
+        raise Unsupported("Exchange A has no chain")
 
     def fee_rates(self, instrument: str) -> Flow[FeeRates]:
         """GET /v1/account/fees."""

@@ -168,7 +168,7 @@ class UserSession:
 
     def tick(self, now: Instant) -> Outputs:
         """It is time to renew the token."""
-        return (Run(RENEW, self._renew()), Wake(after(now, RENEWAL)))
+        return (Wake(after(now, RENEWAL)), Run(RENEW, self._renew()))
 
     def answered(self, tag: str, result: Any, now: Instant) -> Outputs:
         """The token was renewed or not: one that the venue refuses is worthless, anything else is tried again soon."""

@@ -17,6 +17,10 @@ SIZE_EXPONENT: Final = "size_exponent"
 AMOUNT_EXPONENT: Final = -18
 
 _EXACT: Final = Context(prec=60, traps=[Inexact])
+_WIDE: Final = Context(prec=200)
+
+LARGEST_EXPONENT: Final = 30
+"""No price and no size is as large as ten to this power."""
 
 
 def price_exponent(instrument: Instrument) -> int:
@@ -31,10 +35,11 @@ def size_exponent(instrument: Instrument) -> int:
 
 def quanta(value: Decimal, exponent: int) -> int:
     """A number in quanta of ten to the power of `exponent`. Raises `RuleViolated` for one that is no multiple."""
-    scaled = value.scaleb(-exponent) if value.is_finite() else value
-    if not scaled.is_finite() or scaled != scaled.to_integral_value():
-        raise RuleViolated(f"{value} is no multiple of 1e{exponent}")
-    return int(scaled)
+    if value.is_finite() and value.adjusted() <= LARGEST_EXPONENT:
+        scaled = _WIDE.scaleb(value, -exponent)
+        if scaled == scaled.to_integral_value():
+            return int(scaled)
+    raise RuleViolated(f"{value} is no multiple of 1e{exponent}")
 
 
 def number(count: int, exponent: int) -> Decimal:
@@ -57,4 +62,4 @@ def amount(told: str) -> Decimal:
 
 def told_amount(value: Decimal) -> str:
     """An amount of an asset, in its smallest unit; what is smaller still is cut off."""
-    return str(int(value.scaleb(-AMOUNT_EXPONENT)))
+    return str(int(_WIDE.scaleb(value, -AMOUNT_EXPONENT)))

@@ -24,7 +24,8 @@ T = TypeVar("T")
 
 @frozen(eq=False)
 class Desk:
-    """One account of one venue; `account` is its id. `venue` is the account's own view: it signs, and is paced with the key's pools.
+    """One account of one venue; `account` is its id. `venue` is the account's own view: it signs, and is paced
+    with the key's pools.
 
     `call` sends calls on the account's sockets, None where it has none.
     """

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+from plugins.exchange_a.tests.local import LocalA, Pair
+
+from venuekit_spec import (
+    Answer,
+    Channel,
+    LimitReport,
+    MalformedMessage,
+    Outcome,
+    SocketRequest,
+    Topic,
+    TopicLive,
+    VenueUnavailable,
+)
+
+
+@pytest.fixture
+def calls(local: LocalA) -> Pair:
+    """A socket that takes calls, with one that is pending and of which the venue knows nothing."""
+    pair = local.open([Topic(Channel.CALLS)])
+    assert pair.take() == [TopicLive(Topic(Channel.CALLS))]
+    pair.session.call(SocketRequest("7", "order.place", {}), local.now)
+    return pair
+
+
+def test_an_unsigned_call_is_refused(local: LocalA, calls: Pair) -> None:
+    """A call is acknowledged, then refused with what is used of the limits."""
+    acknowledged, report, refused = calls.call(SocketRequest("8", "order.place", {}))
+    assert acknowledged == Answer("8", acknowledgement=True)
+    assert report == LimitReport(used={"weight": 1.0})
+    assert isinstance(refused, Answer)
+    assert refused.error is not None
+    assert refused.error.code == "-1023"
+
+
+@pytest.mark.parametrize("frame", [b"", b"[]", b'{"id":null,"error":{"code":-1100}}', b'{"id":7}'])
+def test_malformed_frames(calls: Pair, frame: bytes) -> None:
+    """What answers no call raises the one error that costs a frame; the call stays pending."""
+    with pytest.raises(MalformedMessage):
+        calls.session.feed(frame, 0)
+    [answer] = calls.session.feed(b'{"id":"7","status":200,"result":{}}', 0)
+    assert answer == Answer("7", payload=b"{}")
+
+
+def test_a_failure_of_the_venue_is_unknown(calls: Pair) -> None:
+    """A 5xx and an answer without a result prove nothing; a second answer means nothing."""
+    [answer] = calls.session.feed(b'{"id":"7","status":503,"error":{"code":-1001}}', 0)
+    assert isinstance(answer, Answer)
+    assert isinstance(answer.error, VenueUnavailable)
+    assert answer.error.outcome is Outcome.UNKNOWN
+    assert calls.session.feed(b'{"id":"7","status":200,"result":{}}', 0) == []
+
+
+def test_a_limit_orders_a_pause(calls: Pair) -> None:
+    """A refusal for limits tells the pacer how long to wait."""
+    report, _ = calls.session.feed(b'{"id":"7","status":418,"error":{"code":-1003},"retryAfter":9}', 0)
+    assert report == LimitReport(penalty=9.0, banned=True)
