@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # A slow machine is no finding: the first text that Hypothesis draws in a fresh clone takes seconds to prepare. In CI its own
 # profile says the same; what else that profile says is kept.
 settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+
+@pytest.fixture(autouse=True)
+def _own_state(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Locks and stores of a test are its own: no test meets another one's, or those of whoever runs it."""
+    monkeypatch.setenv("VENUEKIT_STATE", str(tmp_path_factory.mktemp("state")))

@@ -22,7 +22,7 @@ from tests.trials.venues import credentials, dialect, pairs
 from venuekit import Exchange, VenuekitError, VirtualClock, load_connector, open_exchange
 from venuekit.drivers.tasks import helpers
 from venuekit.pacing import PacerRegistry
-from venuekit.trading import OrderRequest, quantise_price, quantise_quantity
+from venuekit.trading import OrderAccepted, OrderRequest, Placement, quantise_price, quantise_quantity
 from venuekit_simulator.faults import Fault, FaultPlan
 from venuekit_simulator.latency import Latency
 from venuekit_simulator.venue import LocalVenue
@@ -35,6 +35,7 @@ from venuekit_spec import (
     Engine,
     HttpRequest,
     Instant,
+    LocalError,
     OrderEntry,
     PoolKind,
     RateLimited,
@@ -47,6 +48,9 @@ from venuekit_spec import (
 START: Final = 1_700_000_000 * SECOND
 GUARD: Final[Seconds] = 0.1
 """What the pacers of a process guard by, unless told otherwise."""
+
+OPENING: Final[Seconds] = 5.0
+"""Until sockets are open and everything has been compared."""
 
 WAYS: Final = {OrderEntry.REST: Capability.REST_ORDERS, OrderEntry.SOCKET: Capability.SOCKET_ORDERS}
 
@@ -105,15 +109,22 @@ class Client:
         return OrderRequest(pair=self.pair, side=Side.BUY, quantity=quantity, price=price)
 
 
+def accepted(placed: Placement) -> OrderAccepted:
+    """The placement, if it is one that was accepted. Raises what was told otherwise."""
+    if isinstance(placed, OrderAccepted):
+        return placed
+    raise placed.error or LocalError(f"{placed.order} is of unknown outcome")
+
+
 async def orders(client: Client) -> AsyncIterator[None]:
     """Place an order, change it where the venue can, and cancel it."""
     exchange = client.exchange
-    placed = await exchange.place(client.resting())
+    placed = accepted(await exchange.place(client.resting()))
     yield
-    if Capability.AMEND in exchange.description.capabilities and not placed.order.done:
-        await exchange.amend(placed.order, quantity=placed.order.quantity * 2)
+    if Capability.AMEND in exchange.description.capabilities:
+        accepted(await exchange.amend(placed.order, quantity=placed.order.quantity * 2))
         yield
-    await exchange.cancel(placed.order)
+    accepted(await exchange.cancel(placed.order))
     yield
 
 
@@ -335,6 +346,7 @@ async def scene(
             )
             for way in (ways * 2)[:2]
         ]
+        await clock.sleep(OPENING)
         yield Scene(venue, auditor, clock, exchanges, pair, listing.price)
 
 

@@ -12,7 +12,7 @@ from msgspec import Meta, Raw, Struct
 
 VENUE: Final = "exchange_b"
 
-Quanta: TypeAlias = Annotated[int, Meta(ge=0, lt=1 << 63)]
+Quanta: TypeAlias = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 """A price or a size, in quanta of its market."""
 
 Amount: TypeAlias = Annotated[str, Meta(pattern=r"\A-?[0-9]{1,40}\Z")]
@@ -27,7 +27,7 @@ Hash: TypeAlias = Annotated[str, Meta(pattern=r"\A0x[0-9a-f]{64}\Z")]
 ClientId: TypeAlias = Annotated[str, Meta(pattern=r"\A0x[0-9a-f]{32}\Z")]
 """An order in its placer's words, 128 bits."""
 
-Number: TypeAlias = Annotated[int, Meta(ge=0, lt=1 << 63)]
+Number: TypeAlias = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 """A nonce, a height, a market, a time in milliseconds."""
 
 MarketId: TypeAlias = Annotated[int, Meta(ge=0, lt=1 << 32)]

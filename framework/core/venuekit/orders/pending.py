@@ -19,7 +19,9 @@ PUT_ORDER: Final = (
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (client_order_id, account) DO UPDATE SET state = excluded.state,"
     " complete = excluded.complete, order_id = excluded.order_id, updated = excluded.updated, record = excluded.record"
 )
-PUT_ID: Final = "INSERT OR REPLACE INTO order_ids (account, order_id, client_order_id) VALUES (?, ?, ?)"
+PUT_ID: Final = (
+    "INSERT OR REPLACE INTO order_ids (account, order_id, instrument, client_order_id) VALUES (?, ?, ?, ?)"
+)
 PUT_FILL: Final = (
     "INSERT INTO fills (account, client_order_id, key, fill) VALUES (?, ?, ?, ?)"
     " ON CONFLICT (account, client_order_id, key) DO UPDATE SET fill = excluded.fill"
@@ -107,7 +109,7 @@ class Batch:
             (
                 PUT_ID,
                 [
-                    (record.account, order_id, record.client_order_id)
+                    (record.account, order_id, record.intent.instrument, record.client_order_id)
                     for record in self.records.values()
                     for order_id in record.ids
                 ],

@@ -34,8 +34,9 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
         """CREATE TABLE order_ids (
             account TEXT NOT NULL,
             order_id TEXT NOT NULL,
+            instrument TEXT NOT NULL,
             client_order_id TEXT NOT NULL,
-            PRIMARY KEY (account, order_id)
+            PRIMARY KEY (account, order_id, instrument)
         ) WITHOUT ROWID""",
         """CREATE TABLE fills (
             account TEXT NOT NULL,

@@ -279,34 +279,41 @@ class SqliteOrderStore:
 
     def load(self, account: str, client_order_id: str) -> StoredOrder | None:
         """One order by our id; None where the store does not have it."""
-        rows = self._read(
-            "SELECT record FROM orders WHERE account = ? AND client_order_id = ?", account, client_order_id
-        )
-        told = self._read(
-            "SELECT fill FROM fills WHERE account = ? AND client_order_id = ? ORDER BY rowid",
-            account,
-            client_order_id,
-        )
-        record = load(str(rows[0][0]), OrderRecord) if rows else None
-        fills = {fill.key: fill for fill in (load(str(text), Fill) for (text,) in told)}
-        with self._changed:
+        with self._changed:  # what is written meanwhile stays among the unwritten until this is over: it is not missed
+            rows = self._read(
+                "SELECT record FROM orders WHERE account = ? AND client_order_id = ?", account, client_order_id
+            )
+            told = self._read(
+                "SELECT fill FROM fills WHERE account = ? AND client_order_id = ? ORDER BY rowid",
+                account,
+                client_order_id,
+            )
+            record = load(str(rows[0][0]), OrderRecord) if rows else None
+            fills = {fill.key: fill for fill in (load(str(text), Fill) for (text,) in told)}
             for batch in self._unwritten():
                 record = batch.records.get((account, client_order_id), record)
                 fills |= batch.fills.get((account, client_order_id), {})
         return None if record is None else StoredOrder(record, tuple(fills.values()))
 
-    def find(self, account: str, order_id: str) -> StoredOrder | None:
-        """One order by any id the venue ever gave it."""
+    def find(self, account: str, order_id: str, instrument: str = "") -> StoredOrder | None:
+        """One order by any id the venue ever gave it; of that instrument, where one is named."""
         with self._changed:
             waiting = [
                 record.client_order_id
                 for batch in self._unwritten()
                 for record in batch.records.values()
-                if record.account == account and order_id in record.ids
+                if order_id in record.ids
+                and record.account == account
+                and instrument in {"", record.intent.instrument}
             ]
-        kept = self._read(
-            "SELECT client_order_id FROM order_ids WHERE account = ? AND order_id = ?", account, order_id
-        )
+            kept = self._read(
+                "SELECT client_order_id FROM order_ids WHERE account = ? AND order_id = ? AND instrument IN (?, instrument)"
+                if not instrument
+                else "SELECT client_order_id FROM order_ids WHERE account = ? AND order_id = ? AND instrument = ?",
+                account,
+                order_id,
+                instrument,
+            )
         ids = [*waiting, *(str(client_order_id) for (client_order_id,) in kept)]
         return self.load(account, ids[0]) if ids else None
 

@@ -38,8 +38,8 @@ class InFlightOrderStore(Protocol):
         """One order by our id; None where the store does not have it."""
         ...
 
-    def find(self, account: str, order_id: str) -> StoredOrder | None:
-        """One order by any id the venue ever gave it."""
+    def find(self, account: str, order_id: str, instrument: str = "") -> StoredOrder | None:
+        """One order by any id the venue ever gave it; of that instrument, where one is named."""
         ...
 
     async def submit(self, records: Sequence[OrderRecord]) -> None:

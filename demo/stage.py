@@ -1,0 +1,154 @@
+"""One venue of the demo: the venue itself, whose faults are ours to inject, and an exchange that watches its book.
+
+Both live in this process and speak over a port of this machine. Trading is done by a process of its own (`trading`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Final
+
+import anyio
+from attrs import define, field, frozen
+from tests.trials.comparing import STATES
+from tests.trials.crash import served
+
+from demo.scenes import Scene
+from demo.trading import Client, on_disk
+from venuekit import BookDrift, BookState, Exchange, OrderBook, StateChange, SystemClock, open_exchange
+from venuekit.books.changes import BookMessage
+from venuekit_simulator import LocalVenue, load_dialect
+from venuekit_spec import Instrument, Seconds, VenueOrder, seconds_between
+
+TICK: Final[Seconds] = 0.01
+"""How often a condition is looked at."""
+
+
+@frozen
+class Fact:
+    """One thing that was to be shown: what came of it, and whether it came true."""
+
+    figure: str
+    true: bool = True
+
+
+@define(eq=False)
+class Stage:
+    """A venue, what watches it, and what has been shown there so far."""
+
+    scene: Scene
+    local: LocalVenue
+    address: str
+    exchange: Exchange
+    instrument: Instrument
+    store: Path
+    client: Client | None = None
+    names: dict[str, str] = field(factory=dict)
+    """What the story calls an order, by client order id; in order of placement."""
+    facts: dict[str, Fact] = field(factory=dict)
+    changes: list[StateChange | BookDrift] = field(factory=list)
+    """What befell the book."""
+
+    @property
+    def book(self) -> OrderBook:
+        """The live book."""
+        return self.exchange.books[self.instrument.id]
+
+    @property
+    def account(self) -> str:
+        """The example account, by the venue's name of it."""
+        return self.local.plugin.accounts()[0].name
+
+    @property
+    def at_venue(self) -> dict[str, VenueOrder]:
+        """The account's orders as the venue holds them, by client order id."""
+        return {order.intent.client_order_id: order for order in self.local.engine.orders(self.account)}
+
+    @property
+    def frames(self) -> int:
+        """How many frames the watching exchange got."""
+        return sum(link.frames for link in self.exchange.link_counters().values())
+
+    def client_says(self, id_: str) -> str:
+        """The state of an order on the client's side: in its words, or in its store's where it is dead."""
+        if self.client is not None and id_ in self.client.orders:
+            return self.client.orders[id_].state
+        return f"{on_disk(self.store).get(id_, 'nothing')} (on disk)"
+
+    def agrees(self, id_: str) -> bool:
+        """Whether client and venue say the same of an order."""
+        held = self.at_venue.get(id_)
+        return held is not None and self.client_says(id_) in STATES[held.status]
+
+    def follow(self) -> None:
+        """Keep what befalls the book from now on."""
+
+        def notice(message: BookMessage) -> None:
+            if isinstance(message, (StateChange, BookDrift)):
+                self.changes.append(message)
+
+        self.book.listeners.append(notice)
+
+
+@frozen
+class Repair:
+    """How a loss was noticed and repaired: seconds from the loss, seconds from the notice, and the reason that was told."""
+
+    noticed: Seconds
+    repaired: Seconds
+    reason: str
+
+
+def repair(stage: Stage) -> Repair | None:
+    """The repair after the last fault; None while it is not complete."""
+    lost = stage.local.injections[-1].at
+    gone = None
+    for change in stage.changes:
+        if isinstance(change, BookDrift):
+            return Repair(seconds_between(lost, change.at), 0.0, f"an audit found {len(change.levels)} levels")
+        if change.state is BookState.GAP:
+            gone = change
+        elif change.state is BookState.LIVE and gone is not None:
+            return Repair(
+                seconds_between(lost, gone.at), seconds_between(gone.at, change.at), gone.reason
+            )
+    return None
+
+
+async def until(condition: Callable[[], bool], seconds: Seconds = 10.0) -> None:
+    """Return once it is so. Raises `TimeoutError` where it does not become so."""
+    with anyio.fail_after(seconds):
+        while not condition():
+            await anyio.sleep(TICK)
+
+
+@asynccontextmanager
+async def staged(scene: Scene, folder: Path) -> AsyncIterator[Stage]:
+    """A venue on a free port of this machine, and its book."""
+    plugin, clock = load_dialect(scene.venue), SystemClock()
+    local = LocalVenue(plugin, clock=clock, seed=scene.seed)
+    instrument = plugin.listings()[0].instrument
+    place = folder / scene.venue
+    place.mkdir()
+    async with (
+        served(local) as address,
+        open_exchange(
+            scene.venue,
+            pairs=[instrument.id],
+            channels=[scene.channel],
+            environment=f"local@{address}",
+            clock=clock,
+        ) as exchange,
+    ):
+        stage = Stage(scene, local, address, exchange, instrument, place / "orders.sqlite")
+        stage.follow()
+        yield stage
+
+
+def plain(number: Decimal) -> str:
+    """A number for the eye: groups of thousands, no zeros at its end."""
+    text = f"{number:,f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
