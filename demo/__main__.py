@@ -1,4 +1,6 @@
-"""``./x demo [VENUE...]``: a venue on this machine, and what a trading client lives through there. ``./x demo gap``: a recording.
+"""``./x demo [VENUE...]``: a venue on this machine, and what a trading client lives through there.
+
+``./x demo gap`` replays a recorded session instead.
 
 Exit codes: 0 when everything that was promised came true, 1 when something did not, 2 for a venue that it cannot show, 130 on
 Ctrl-C.

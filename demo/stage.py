@@ -103,25 +103,27 @@ class Repair:
 
 
 def repair(stage: Stage) -> Repair | None:
-    """The repair after the last fault; None while it is not complete."""
-    lost = stage.local.injections[-1].at
+    """The repair after the loss of a frame; None while it is not complete."""
+    lost = next((each.at for each in stage.local.injections if each.fault is stage.scene.loss), None)
     gone = None
+    if lost is None:
+        return None
     for change in stage.changes:
         if isinstance(change, BookDrift):
-            return Repair(seconds_between(lost, change.at), 0.0, f"an audit found {len(change.levels)} levels")
+            return Repair(
+                seconds_between(lost, change.at), 0.0, f"an audit found {len(change.levels)} levels"
+            )
         if change.state is BookState.GAP:
             gone = change
         elif change.state is BookState.LIVE and gone is not None:
-            return Repair(
-                seconds_between(lost, gone.at), seconds_between(gone.at, change.at), gone.reason
-            )
+            return Repair(seconds_between(lost, gone.at), seconds_between(gone.at, change.at), gone.reason)
     return None
 
 
 async def until(condition: Callable[[], bool], seconds: Seconds = 10.0) -> None:
     """Return once it is so. Raises `TimeoutError` where it does not become so."""
     with anyio.fail_after(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110  # of other processes, and of many things at once
             await anyio.sleep(TICK)
 
 

@@ -7,7 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +20,7 @@ from tests.trials.comparing import told
 
 from demo.words import Command, Compared, Money, Opened, OrderSaid, Word, line, words
 from venuekit import InFlightOrder, SqliteOrderStore
+from venuekit.drivers.tasks import helpers
 from venuekit_spec import LocalError, Seconds
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -46,6 +47,8 @@ class Client:
     money: Money | None = None
     compared: list[Compared] = field(factory=list)
     leaving: bool = False
+    ended: bool = False
+    """It is gone, and all that it said is taken in."""
 
     @property
     def pid(self) -> int:
@@ -57,18 +60,16 @@ class Client:
         assert self.process.stdin is not None
         await self.process.stdin.send(line(command))
 
-    async def listen(self, heard: Callable[[Word], None]) -> None:
+    async def listen(self) -> None:
         """Take in what it says until it ends. Raises `ClientFailed` where it ends unasked."""
         assert self.process.stdout is not None
         lines = BufferedByteReceiveStream(self.process.stdout)
         try:
             while True:
-                word = words.decode(await lines.receive_until(b"\n", LONGEST))
-                self._take_in(word)
-                heard(word)
+                self._take_in(words.decode(await lines.receive_until(b"\n", LONGEST)))
         except (anyio.EndOfStream, anyio.IncompleteRead):
-            pass
-        code = await self.process.wait()
+            code = await self.process.wait()
+        self.ended = True
         if not self.leaving:
             said = self.log.read_text(errors="replace").strip().splitlines()
             raise ClientFailed(f"the client ended with {code}: {said[-1] if said else 'without a word'}")
@@ -100,9 +101,7 @@ class Client:
 
 
 @asynccontextmanager
-async def running(
-    venue: str, address: str, store: Path, heard: Callable[[Word], None]
-) -> AsyncIterator[Client]:
+async def running(venue: str, address: str, store: Path) -> AsyncIterator[Client]:
     """A trading client of a local venue, as a process of its own; it does not outlive this."""
     log = store.with_suffix(".log")
     with log.open("wb") as errors:
@@ -117,10 +116,9 @@ async def running(
         )
     client = Client(process, log)
     try:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(client.listen, heard)
+        async with helpers() as tasks:
+            tasks.start_soon(client.listen)
             yield client
-            tasks.cancel_scope.cancel()
     finally:
         client.leaving = True
         if process.returncode is None:

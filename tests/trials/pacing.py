@@ -156,7 +156,7 @@ LOADS: Final[dict[str, Load]] = {
     "reads": Load(reads, tasks=8, seconds=600.0),
     "light reads": Load(light_reads, tasks=20, seconds=1200.0),
     "everything": Load(everything, tasks=8, seconds=3600.0),
-    "slow, uneven network": Load(reads, tasks=40, seconds=300.0, latency=(0.01, 0.5)),
+    "slow, uneven network": Load(everything, tasks=40, seconds=300.0, latency=(0.01, 0.5)),
 }
 """By what they press on."""
 

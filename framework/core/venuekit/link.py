@@ -334,11 +334,10 @@ class Link:
                 place = self._sequences.judge(output.scope, output.n)
                 if place is FOLLOWS:
                     self.counters.numbered += 1
-                elif place is REPEATED:
-                    return  # the frame is a repetition: nothing in it is news
+                elif place is REPEATED and self.user is None:
+                    return  # the frame is a repetition: nothing in it is news to a book, and to an account no harm
                 elif place is HOLE:
-                    self.counters.holes += 1
-                    self.books.hole(output, self._sequences.before, self._venue.clock.now())
+                    self._on_hole(output)
                 continue
             handler = handlers.get(type(output))
             if handler is not None:
@@ -346,6 +345,14 @@ class Link:
                     handler(output)
                 except MalformedMessage as error:  # the book that it was for has seen to itself
                     self._refuse(error)
+
+    def _on_hole(self, told: Continuity) -> None:
+        """Frames of the socket are missing: they may have been for a book or for the account."""
+        self.counters.holes += 1
+        before = self._sequences.before
+        self.books.hole(told, before, self._venue.clock.now())
+        if self.user is not None:
+            self.user.missing(before, told.n)
 
     def _guard(self, verb: Callable[[Instant], None], now: Instant) -> None:
         try:

@@ -1,8 +1,8 @@
 """The private side of one link: what it does with what a session says of the account.
 
-Orders, fills, balances and positions go to the account as they come; repeated ones are harmless there. Numbers of the user
+Orders, fills, balances, positions and funding go to the account as they come; repeated ones are harmless there. Numbers of the user
 stream are judged, and a hole is told: the account then asks the venue for what it may have missed. So it does after a frame
-that could not be read.
+that could not be read, and after a hole in the numbers of the socket itself.
 
 While two sockets of one account overlap, changes of balances (`Balance.delta`) count from the leading one only: adding a
 change twice would be wrong. What falls between the two is asked for when the other takes over.
@@ -21,6 +21,7 @@ from venuekit_spec import (
     Balance,
     BlockHeight,
     Fill,
+    FundingPayment,
     OrderReport,
     Position,
     StreamSequence,
@@ -62,6 +63,7 @@ class UserSide:
         return {
             OrderReport: receive,
             Fill: receive,
+            FundingPayment: receive,
             Balance: self._on_balance,
             Position: receive,
             BlockHeight: receive,
@@ -78,4 +80,8 @@ class UserSide:
 
     def _on_sequence(self, told: StreamSequence) -> None:
         if self._sequences.judge(told.scope, told.n) is HOLE:
-            self._tell.hole(f"after message {self._sequences.before} came {told.n}")
+            self.missing(self._sequences.before, told.n)
+
+    def missing(self, before: int, n: int) -> None:
+        """After number `before` came `n`: what lies between may have been for the account."""
+        self._tell.hole(f"after message {before} came {n}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 from operator import attrgetter
 from typing import Final
@@ -33,7 +33,8 @@ OVER: Final = frozenset(status for status in OrderStatus if status.terminal)
 class LiveOrder:
     """An order that still changes. `held` is what the ledger holds for it.
 
-    It is `waiting` before its trigger, `resting` while it is in the book, and neither while it is matched or when it is over.
+    It is `waiting` before its trigger, `resting` while it is in the book, and neither while it is matched, while it is to enter
+    again because a trade of it was taken back, or when it is over.
     """
 
     account: str
@@ -121,6 +122,18 @@ class Records:
         if self.house:
             del self.orders[order.number]
             self._by_client.pop(order.intent.client_order_id, None)
+
+    def reopened(self, order: LiveOrder) -> None:
+        """An order that was over is open again, in its place by age. A client id that is used anew stays the new one's."""
+        self.orders[order.number] = order
+        self.open = dict(sorted({**self.open, order.number: order}.items()))
+        self.counts[order.intent.instrument] += 1
+        if order.intent.client_order_id and not self.uses(order.intent.client_order_id):
+            self._by_client[order.intent.client_order_id] = order
+
+    def forget(self, trades: Collection[int]) -> None:
+        """The executions of these trades have not happened."""
+        self._executions = [one for one in self._executions if one.trade not in trades]
 
     def executed(self, execution: Execution) -> None:
         """Keep an execution for queries."""

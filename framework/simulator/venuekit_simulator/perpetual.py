@@ -18,6 +18,7 @@ from attrs import define
 
 from venuekit_simulator.exact import EXACT, FEE_QUANTUM, ZERO, cut
 from venuekit_simulator.ledger import FEES, Ledger
+from venuekit_simulator.settlement import Settled, move, move_back
 from venuekit_spec import Fee, Instant, Instrument, Position, Side
 
 LEVERAGE: Final = Decimal(10)
@@ -55,17 +56,25 @@ class PerpetualSettlement:
         """Margin of the notional."""
         return ZERO if reduce_only else self._margin(account, quote)
 
-    def settle(self, account: str, side: Side, price: Decimal, quantity: Decimal, rate: Decimal) -> Fee:
+    def settle(self, account: str, side: Side, price: Decimal, quantity: Decimal, rate: Decimal) -> Settled:
         """Change the position, realise what was closed, charge the fee."""
         holding = self._holdings.setdefault(account, Holding())
+        before = (holding.quantity, holding.cost)
         signed = quantity if side is Side.BUY else quantity.copy_negate()
         notional = EXACT.multiply(price, quantity)
         profit = self._traded(holding, signed, price)
         fee = Fee(self._asset, cut(EXACT.multiply(notional, rate)))
-        self._ledger.add(account, self._asset, EXACT.subtract(profit, fee.amount))
-        self._ledger.add(FEES, self._asset, fee.amount)
+        moved = ((self._asset, EXACT.subtract(profit, fee.amount)),)
+        move(self._ledger, account, moved, fee)
         self._rehold(account, holding)
-        return fee
+        return Settled(account, side, price, quantity, rate, fee, moved, before)
+
+    def unsettle(self, settled: Settled) -> None:
+        """The position is what it was before, and what was realised goes back."""
+        holding = self._holdings[settled.account]
+        holding.quantity, holding.cost = settled.before
+        move_back(self._ledger, settled)
+        self._rehold(settled.account, holding)
 
     def leverage(self, account: str) -> Decimal:
         """The leverage that is set."""

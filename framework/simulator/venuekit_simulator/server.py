@@ -88,6 +88,14 @@ class _Server(uvicorn.Server):
                 yield protocol.transport
 
 
+def _tcp(listener: socket.socket) -> socket.socket:
+    """The same socket, known as TCP by name: asyncio switches Nagle's algorithm off for such connections only.
+
+    With it, a reply in two writes (head, body) on a connection that is kept waits for the client's delayed acknowledgement.
+    """
+    return socket.socket(listener.family, listener.type, socket.IPPROTO_TCP, fileno=listener.detach())
+
+
 async def serve(
     venue: LocalVenue, host: str = HOST, port: int = PORT, *, ready: Callable[[str], None] | None = None
 ) -> None:
@@ -98,7 +106,7 @@ async def serve(
     """
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.create_server((host, port), family=family, backlog=2048)
+        listener = _tcp(socket.create_server((host, port), family=family, backlog=2048))
     except OSError as error:
         raise LocalError(f"cannot listen at {host}:{port}: {error.strerror or error}") from error
     with listener:

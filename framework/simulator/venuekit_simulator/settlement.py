@@ -13,9 +13,28 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Protocol
 
+from attrs import frozen
+
 from venuekit_simulator.exact import EXACT, ZERO, cut
 from venuekit_simulator.ledger import FEES, Ledger
 from venuekit_spec import Fee, Instant, Instrument, Position, Side
+
+
+@frozen
+class Settled:
+    """One side of a trade that has been settled, with all that is needed to settle it again, or to take it back.
+
+    `moved` is what the account's totals changed by, the fee included; `before` what its position was (quantity, cost).
+    """
+
+    account: str
+    side: Side
+    price: Decimal
+    quantity: Decimal
+    rate: Decimal
+    fee: Fee
+    moved: tuple[tuple[str, Decimal], ...]
+    before: tuple[Decimal, Decimal] = (ZERO, ZERO)
 
 
 class Settlement(Protocol):
@@ -31,8 +50,12 @@ class Settlement(Protocol):
         """What must be held (or be there) of `asset` for an order over `base` units that are worth `quote`."""
         ...
 
-    def settle(self, account: str, side: Side, price: Decimal, quantity: Decimal, rate: Decimal) -> Fee:
+    def settle(self, account: str, side: Side, price: Decimal, quantity: Decimal, rate: Decimal) -> Settled:
         """One side of a trade: move what changes hands, charge the fee."""
+        ...
+
+    def unsettle(self, settled: Settled) -> None:
+        """Take back the newest of an account that is not taken back yet: totals and position are what they were."""
         ...
 
     def reducible(self, account: str, side: Side) -> Decimal:
@@ -46,6 +69,20 @@ class Settlement(Protocol):
     def take_changes(self, now: Instant) -> Sequence[tuple[str, Position]]:
         """(account, position) of each that changed since the last call."""
         ...
+
+
+def move(ledger: Ledger, account: str, moved: Sequence[tuple[str, Decimal]], fee: Fee) -> None:
+    """Move what changes hands, and the fee to the venue."""
+    for asset, amount in moved:
+        ledger.add(account, asset, amount)
+    ledger.add(FEES, fee.asset, fee.amount)
+
+
+def move_back(ledger: Ledger, settled: Settled) -> None:
+    """The reverse of `move`."""
+    for asset, amount in settled.moved:
+        ledger.add(settled.account, asset, amount.copy_negate())
+    ledger.add(FEES, settled.fee.asset, settled.fee.amount.copy_negate())
 
 
 class SpotSettlement:
@@ -66,15 +103,18 @@ class SpotSettlement:
         """All of what is given away."""
         return quote if side is Side.BUY else base
 
-    def settle(self, account: str, side: Side, price: Decimal, quantity: Decimal, rate: Decimal) -> Fee:
+    def settle(self, account: str, side: Side, price: Decimal, quantity: Decimal, rate: Decimal) -> Settled:
         """Give the one asset, receive the other less its fee."""
         notional = EXACT.multiply(price, quantity)
         given, received = (notional, quantity) if side is Side.BUY else (quantity, notional)
         fee = Fee(self.asset(side.opposite), cut(EXACT.multiply(received, rate)))
-        self._ledger.add(account, self.asset(side), given.copy_negate())
-        self._ledger.add(account, fee.asset, EXACT.subtract(received, fee.amount))
-        self._ledger.add(FEES, fee.asset, fee.amount)
-        return fee
+        moved = ((self.asset(side), given.copy_negate()), (fee.asset, EXACT.subtract(received, fee.amount)))
+        move(self._ledger, account, moved, fee)
+        return Settled(account, side, price, quantity, rate, fee, moved)
+
+    def unsettle(self, settled: Settled) -> None:
+        """All goes back the way that it came."""
+        move_back(self._ledger, settled)
 
     def reducible(self, account: str, side: Side) -> Decimal:
         """There are no positions."""

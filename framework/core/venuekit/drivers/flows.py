@@ -96,7 +96,8 @@ class FlowRunner:
     `pacer` grants turns, `limit_report` reads limits from responses (`Description.limit_report`). `random` is the dice of
     the backoff, a float in [0, 1). `nonce` gives the nonce for an instant of the venue's time, by default that instant
     itself; `venue_time` tells that time, by default the clock's. `send_lock` is held from the nonce to the answer of a
-    signed request or call: one per key, where the nonces are strict. `skewed` measures the venue's clock anew.
+    signed request or call: one per key, where the nonces are strict. `skewed` measures the venue's clock anew. `frame` is what
+    each call takes besides its own costs, from the pool of its socket's frames.
     """
 
     def __init__(
@@ -111,6 +112,7 @@ class FlowRunner:
         venue_time: Callable[[], Instant] | None = None,
         send_lock: anyio.Lock | None = None,
         skewed: Callable[[], Awaitable[None]] | None = None,
+        frame: tuple[Cost, ...] = (),
         attempts: int = ATTEMPTS,
         longest_wait: Seconds = LONGEST_WAIT,
     ) -> None:
@@ -123,6 +125,7 @@ class FlowRunner:
         self._venue_time = clock.now if venue_time is None else venue_time
         self._send_lock = send_lock
         self._skewed = skewed
+        self._frame = frame
         self._resyncing = anyio.Lock()
         self._resyncs = 0
         self._attempts = attempts
@@ -207,6 +210,8 @@ class FlowRunner:
 
     async def _answer(self, request: Request, way: _Way) -> Response:
         self._check(request, way)
+        if isinstance(request, SocketRequest) and self._frame:
+            request = evolve(request, costs=(*request.costs, *self._frame))
         backoff = Backoff(self._random)
         attempt = 1
         while True:

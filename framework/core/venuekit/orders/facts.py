@@ -34,7 +34,7 @@ class OrderFacts:
     order_id: str
     """The venue's current id; empty while unknown."""
     ids: tuple[str, ...]
-    """Every id the venue ever gave it."""
+    """The ids the venue gave it, the latest last; of very many amendments the last ones."""
     error: VenuekitError | None
     """Why it was rejected or its outcome is unknown; after a restart a plain `VenueError` with the same text."""
     reason: str
@@ -45,11 +45,11 @@ class OrderFacts:
     """When its first byte was about to leave."""
     nonce: int | None
     payload: bytes | None
-    """The bytes as sent, where the venue's resolver sends them again."""
+    """The bytes as sent, where the venue's resolver sends them again; None once its outcome is known."""
     confirmed: bool
     """Whether the venue has ever said that it has it."""
     cancel_requested: bool
-    """Whether a cancel of ours is under way."""
+    """Whether a cancel of ours is under way, or waits for the outcome of the placement."""
     amending: int
     """Amendments whose outcome is not known."""
     doubt: str

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Final, TypeAlias
 
 from venuekit_spec import Fill, OrderReport
@@ -37,14 +37,14 @@ class Parking:
         return self._words.popleft() if len(self._words) > PARKED else None
 
     def release(
-        self, ids: Container[str], instruments: Container[str]
+        self, known: Callable[[Word], bool], instruments: Container[str]
     ) -> tuple[Sequence[Word], Sequence[Word]]:
-        """Those that are of `ids`, and those that can be nobody's: nothing of `instruments` awaits an id."""
+        """Those that are of orders `known` now, and those that can be nobody's: nothing of `instruments` awaits an id."""
         words, self._words = self._words, deque()
         found: list[Word] = []
         lost: list[Word] = []
         for word in words:
-            if word.order_id in ids or (isinstance(word, OrderReport) and word.replaces in ids):
+            if known(word):
                 found.append(word)
             elif may_become_known(word, instruments):
                 self._words.append(word)
@@ -62,16 +62,16 @@ class Strays:
     """Which strays were told."""
 
     def __init__(self) -> None:
-        self._told: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._told: OrderedDict[tuple[str, ...], None] = OrderedDict()
 
     def first(self, word: Word) -> bool:
         """Whether it is to be told now."""
         if isinstance(word, Fill):
-            name = ("fill", word.key)
+            name: tuple[str, ...] = ("fill", word.key)
         elif word.status is not None and word.status.terminal:
             return False
         else:
-            name = ("order", word.order_id or word.client_order_id)
+            name = ("order", word.instrument, word.order_id or word.client_order_id)
         if name in self._told:
             return False
         self._told[name] = None

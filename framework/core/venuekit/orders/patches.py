@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 
 from attrs import evolve
 
@@ -40,6 +41,10 @@ from venuekit_spec import (
     Unknown,
     VenueError,
 )
+
+
+IDS: Final = 100
+"""How many of its ids an order has at hand. The store has all."""
 
 
 class FillEffect(StrEnum):
@@ -122,6 +127,7 @@ class OrderPatches(OrderFacts):
                 self._doubt_if_missing(error, "cancel")
                 self._settle()
             case Rejected(error) | Unknown(error):
+                self.cancel_requested = False  # from now on only the venue can tell whether it is being cancelled
                 self._doubt(f"the outcome of a cancel is unknown: {error or 'no answer'}")
 
     def amend_asked(self) -> None:
@@ -311,6 +317,8 @@ class OrderPatches(OrderFacts):
             self.complete = True
         if self.done:
             self.cancel_requested = False
+        if self.done or self.confirmed:
+            self.payload = None  # nobody will send it again
 
     def _filled_up(self) -> bool:
         return (
@@ -325,7 +333,7 @@ class OrderPatches(OrderFacts):
         new = order_id and order_id not in self.ids
         for name in (replaces, order_id):
             if name and name not in self.ids:
-                self.ids = (*self.ids, name)
+                self.ids = (*self.ids, name)[-IDS:]
         if new and (not stale or not self.order_id or (replaces and replaces == self.order_id)):
             self.order_id = order_id
 

@@ -17,15 +17,16 @@ signal, but a power failure may cost the intents of the last moments. It saves o
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final, Literal
 
-from anyio import CancelScope, CapacityLimiter, Lock, to_thread
+from anyio import CancelScope, CapacityLimiter, Event, Lock, to_thread
 from anyio.lowlevel import checkpoint_if_cancelled
 
 from venuekit.orders.pending import Batch
@@ -53,6 +54,7 @@ class SqliteOrderStore:
         self._path = MEMORY if path == MEMORY else str(Path(path).expanduser())
         self._full = durability == "full"
         self._opened = 0
+        self._moving: Event | None = None
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
         self._reading = threading.Lock()
@@ -80,30 +82,42 @@ class SqliteOrderStore:
 
     async def open(self) -> None:
         """Open the file, or make it. Counted. Raises `StoreError`."""
-        self._opened += 1
-        if self._opened > 1:
-            return
+        async with self._alone():
+            if not self._opened:
+                try:
+                    await self._start()
+                except BaseException:
+                    self._disconnect()
+                    raise
+            self._opened += 1
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """One opens or closes it at a time: nobody has it half open."""
+        while self._moving is not None:
+            await self._moving.wait()
+        self._moving = moving = Event()
         try:
-            if self._path == MEMORY:
-                self._connect()
-            else:
-                await to_thread.run_sync(self._connect)
-                self._turn = Lock()
-                self._limiter = CapacityLimiter(1)
-                self._closing = False
-                self._thread = threading.Thread(target=self._work, name="venuekit orders", daemon=True)
-                self._thread.start()
-        except BaseException:
-            self._opened = 0
-            self._disconnect()
-            raise
+            yield
+        finally:
+            self._moving = None
+            moving.set()
+
+    async def _start(self) -> None:
+        if self._path == MEMORY:
+            self._connect()
+            return
+        await to_thread.run_sync(self._connect)
+        self._turn = Lock()
+        self._limiter = CapacityLimiter(1)
+        self._closing = False
+        self._thread = threading.Thread(target=self._work, name="venuekit orders", daemon=True)
+        self._thread.start()
 
     def _connect(self) -> None:
         try:
             if self._path != MEMORY:
-                path = Path(self._path)
-                path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-                path.touch(mode=0o600)
+                _make(Path(self._path))
             writer = self._writer = self._connection()
             if self._path != MEMORY:
                 writer.execute("PRAGMA journal_mode = WAL")
@@ -133,21 +147,24 @@ class SqliteOrderStore:
 
     async def aclose(self) -> None:
         """Flush, and close with the last that opened it. Raises `StoreError` where something could not be written."""
-        if self._opened != 1:
-            self._opened = max(self._opened - 1, 0)
-            return
         with CancelScope(shield=True):
-            try:
-                await self.flush()
-            finally:
-                self._opened = 0
-                thread, self._thread = self._thread, None
-                if thread is not None:
-                    with self._changed:
-                        self._closing = True
-                        self._changed.notify()
-                    await to_thread.run_sync(thread.join)
-                self._disconnect()
+            async with self._alone():
+                if self._opened == 1:
+                    await self._stop()
+                self._opened = max(self._opened - 1, 0)
+
+    async def _stop(self) -> None:
+        try:
+            await self.flush()
+        finally:
+            self._opened = 0
+            thread, self._thread = self._thread, None
+            if thread is not None:
+                with self._changed:
+                    self._closing = True
+                    self._changed.notify()
+                await to_thread.run_sync(thread.join)
+            self._disconnect()
 
     # --- writing
 
@@ -307,9 +324,7 @@ class SqliteOrderStore:
                 and instrument in {"", record.intent.instrument}
             ]
             kept = self._read(
-                "SELECT client_order_id FROM order_ids WHERE account = ? AND order_id = ? AND instrument IN (?, instrument)"
-                if not instrument
-                else "SELECT client_order_id FROM order_ids WHERE account = ? AND order_id = ? AND instrument = ?",
+                "SELECT client_order_id FROM order_ids WHERE account = ? AND order_id = ? AND ? IN ('', instrument)",
                 account,
                 order_id,
                 instrument,
@@ -328,3 +343,21 @@ class SqliteOrderStore:
                 return self._reader.execute(query, values).fetchall()
             except sqlite3.Error as error:
                 raise StoreError(f"the order store {self._path} cannot be read: {error}") from error
+
+
+def _make(path: Path) -> None:
+    """Make the file where it is missing, and the folders above it, so that a power failure does not take them back."""
+    if path.exists():
+        return
+    folders = [path.parent]
+    while not folders[-1].exists():
+        folders.append(folders[-1].parent)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.touch(mode=0o600)
+    if os.name == "posix":  # elsewhere a folder cannot be synced
+        for folder in folders:
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)

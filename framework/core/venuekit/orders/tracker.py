@@ -5,10 +5,11 @@
 1. An intent is in the store, and known here, before a byte of it leaves. So a client order id that neither knows is not ours.
 2. A word that carries only a venue id nobody knows waits while it may be of an order of ours (`parking`), and is applied when
    the id becomes known.
-3. Orders that are complete stay here while they are recent or somebody holds them; a word of an older one finds it in the
+3. A venue's id counts together with the instrument: on some venues (Binance) it is unique for that only.
+4. Orders that are complete stay here while they are recent or somebody holds them; a word of an older one finds it in the
    store, so a fill that comes twice, a year apart, is counted once.
-4. Events are published after the change, each once: a fill, then the update, then the completion.
-5. Completed is durable soon after it is told: a process that dies between the two tells it once more when it is back.
+5. Events are published after the change, each once: a fill, then the update, then the completion.
+6. Completed is durable soon after it is told: a process that dies between the two tells it once more when it is back.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ from venuekit_spec import (
     NewOrder,
     OrderReport,
     Placed,
+    Unknown,
 )
 
 RECENT: Final = 1_000
@@ -78,7 +80,8 @@ class OrderTracker:
         self._incomplete: dict[str, InFlightOrder] = {}
         self._recent: deque[str] = deque()
         self._older: WeakValueDictionary[str, InFlightOrder] = WeakValueDictionary()
-        self._by_id: dict[str, InFlightOrder] = {}
+        self._by_id: dict[tuple[str, str], InFlightOrder] = {}
+        """By venue id and instrument, and by venue id alone: on some venues an id is unique for its instrument only."""
         self._parked = Parking()
         self._strays = Strays()
         self._failure_told: StoreError | None = None
@@ -89,16 +92,22 @@ class OrderTracker:
     # --- opening and closing
 
     async def open(self) -> Sequence[InFlightOrder]:
-        """Open the store and load every order that is not complete; what was PENDING is UNKNOWN. Raises `StoreError`."""
+        """Open the store and load every order that is not complete; what was PENDING is UNKNOWN, and so is a cancel.
+
+        Raises `StoreError`.
+        """
         await self._store.open()
         self._opened = True
         loaded = [self._restore(stored) for stored in await self._store.incomplete(self.account)]
         for order in loaded:
+            before = order.record()
             if order.state is OrderState.PENDING:
-                before = order.record()
                 order.lost(None)
                 self._changed(order, before)
                 self._tell(order, self._unknown(order))
+            elif order.cancel_requested and order.confirmed:
+                order.cancel_answered(Unknown())  # its answer finds nobody any more
+                self._changed(order, before)
         return loaded
 
     async def flush(self) -> None:
@@ -141,11 +150,11 @@ class OrderTracker:
             return None if stored is None else self._restore(stored)
         return known
 
-    def find(self, order_id: str) -> InFlightOrder | None:
-        """An order by any id the venue ever gave it, out of the store if need be."""
-        known = self._by_id.get(order_id)
+    def find(self, order_id: str, instrument: str = "") -> InFlightOrder | None:
+        """An order by any id the venue ever gave it, out of the store if need be. Ids may be unique per instrument only."""
+        known = self._by_id.get((order_id, instrument))
         if known is None and order_id:
-            stored = self._store.find(self.account, order_id)
+            stored = self._store.find(self.account, order_id, instrument)
             return None if stored is None else self.get(stored.record.client_order_id)
         return known
 
@@ -194,12 +203,13 @@ class OrderTracker:
         return orders
 
     def _check_new(self, intents: Sequence[NewOrder]) -> None:
-        ids = [intent.client_order_id for intent in intents]
-        for client_order_id in ids:
+        seen: set[str] = set()
+        for client_order_id in (intent.client_order_id for intent in intents):
             if not client_order_id:
                 raise LocalError("an order needs a client order id")
-            if ids.count(client_order_id) > 1 or self.get(client_order_id) is not None:
+            if client_order_id in seen or self.get(client_order_id) is not None:
                 raise LocalError(f"client order id {client_order_id!r} was used before")
+            seen.add(client_order_id)
 
     async def sending(
         self, order: InFlightOrder, *, nonce: int | None = None, payload: bytes | None = None
@@ -215,6 +225,8 @@ class OrderTracker:
 
     def outcome(self, order: InFlightOrder, placed: Placed) -> None:
         """The outcome of the placement, from its answer or from whoever settled it."""
+        if isinstance(placed, Accepted):
+            self._look_alive(order, placed.report)
         before = order.record()
         order.placed(placed)
         self._changed(order, before)
@@ -285,11 +297,15 @@ class OrderTracker:
         if order is None:
             self._park(report)
             return
-        if order.done and not order.confirmed and report.status is not None and not report.status.terminal:
-            self._stray(report)  # it was given up, or refused, and lives
+        self._look_alive(order, report)
         before = order.record()
         order.report(report)
         self._changed(order, before)
+
+    def _look_alive(self, order: InFlightOrder, report: OrderReport) -> None:
+        """What was given up, or refused, and lives after all is told as a stray: its end is not taken back."""
+        if order.done and not order.confirmed:
+            self._stray(report)
 
     def fill(self, fill: Fill) -> None:
         """One execution, as often as it is told."""
@@ -316,9 +332,9 @@ class OrderTracker:
 
     def _of(self, word: Word) -> InFlightOrder | None:
         """The order that a report or fill is of."""
-        order = self.get(word.client_order_id) or self.find(word.order_id)
+        order = self.get(word.client_order_id) or self.find(word.order_id, word.instrument)
         if order is None and isinstance(word, OrderReport):
-            return self.find(word.replaces)
+            return self.find(word.replaces, word.instrument)
         return order
 
     def _fill(self, order: InFlightOrder, fill: Fill) -> None:
@@ -351,7 +367,7 @@ class OrderTracker:
 
     def _unpark(self) -> None:
         """Apply what waited for an id that is known now; what can be nobody's any more is a stray."""
-        found, lost = self._parked.release(self._by_id, self._awaiting_ids())
+        found, lost = self._parked.release(self._indexed, self._awaiting_ids())
         for word in found:
             if isinstance(word, Fill):
                 self.fill(word)
@@ -359,6 +375,10 @@ class OrderTracker:
                 self.report(word)
         for word in lost:
             self._stray(word)
+
+    def _indexed(self, word: Word) -> bool:
+        ids = (word.order_id, word.replaces if isinstance(word, OrderReport) else "")
+        return any((order_id, word.instrument) in self._by_id for order_id in ids if order_id)
 
     def _stray(self, word: Word) -> None:
         if not self._strays.first(word):
@@ -389,7 +409,8 @@ class OrderTracker:
         now = order.record()
         if now == before and fill is None:
             return
-        awaited_id = self._index(order) or (_record_awaits_id(before) and not _awaits_id(order))
+        named = now.ids is not before.ids and self._index(order, before.ids)
+        awaited_id = named or (_record_awaits_id(before) and not _awaits_id(order))
         overfill = order.overfilled and not order.overfill_told
         order.overfill_told = order.overfill_told or overfill
         order.updated = self._clock.now()
@@ -414,11 +435,22 @@ class OrderTracker:
         if self._parked and awaited_id:
             self._unpark()
 
-    def _index(self, order: InFlightOrder) -> bool:
-        new = [order_id for order_id in order.ids if order_id not in self._by_id]
+    def _index(self, order: InFlightOrder, before: Sequence[str] = ()) -> bool:
+        """Find it by its ids from now on; whether any is new. `before`: its ids until now."""
+        if order.client_order_id not in self._orders:
+            return False  # an older one is found in the store
+        self._forget(order, [order_id for order_id in before if order_id not in order.ids])
+        new = [order_id for order_id in order.ids if order_id not in before]
         for order_id in new:
-            self._by_id[order_id] = order
+            for key in ((order_id, order.instrument), (order_id, "")):
+                self._by_id.setdefault(key, order)
         return bool(new)
+
+    def _forget(self, order: InFlightOrder, ids: Iterable[str]) -> None:
+        for order_id in ids:
+            for key in ((order_id, order.instrument), (order_id, "")):
+                if self._by_id.get(key) is order:
+                    del self._by_id[key]
 
     def _retire(self, order: InFlightOrder) -> None:
         """It is complete: it stays at hand among the recent ones."""
@@ -427,8 +459,7 @@ class OrderTracker:
         if len(self._recent) > RECENT:
             oldest = self._orders.pop(self._recent.popleft())
             self._older[oldest.client_order_id] = oldest
-            for order_id in oldest.ids:
-                self._by_id.pop(order_id, None)
+            self._forget(oldest, oldest.ids)
 
     def _restore(self, stored: StoredOrder) -> InFlightOrder:
         order = InFlightOrder(stored.record, stored.fills)

@@ -36,6 +36,8 @@ from venuekit.venue import Venue
 from venuekit_spec import (
     Answer,
     Capability,
+    Channel,
+    Cost,
     Credentials,
     Description,
     Environment,
@@ -43,13 +45,23 @@ from venuekit_spec import (
     Market,
     NonceRule,
     OrderEntry,
+    PoolKind,
+    PoolScope,
     RatePool,
+    Seconds,
     Unsupported,
     UserMessage,
 )
 
 MEMORY: Final = ":memory:"
 PAPER_ACCOUNT: Final = "paper"
+
+FRAMES: Final = "frames of calls"
+"""The rate-limit pool of a socket that takes calls."""
+
+BUNCHING: Final[Seconds] = 0.25
+"""By how much frames of one socket may come to the venue closer together than they left. Too many cost the socket, and with it
+the answers of all calls that are under way."""
 
 Store = str | PathLike[str] | InFlightOrderStore
 """A file, ``":memory:"``, or a store of one's own."""
@@ -98,16 +110,20 @@ class Opening:
         await store.open()
         stack.push_async_callback(store.aclose)
         shared = _key(store, f"{description.venue} {where.name} {key}", signer.nonces)
+        frames = _frames(description)
         flows = FlowRunner(
             self.http,
             venue.clock,
-            self.pacers.pacer(f"{description.venue} {where.name}", self.pools, key=key, account=key),
+            self.pacers.pacer(
+                f"{description.venue} {where.name}", (*self.pools, *frames), key=key, account=key
+            ),
             random=venue.random.random,
             limit_report=description.limit_report,
             nonce=shared.nonces,
             venue_time=venue.venue_time,
             send_lock=shared.send_lock,
             skewed=venue.clock_skewed,
+            frame=tuple(Cost(pool.name) for pool in frames),
         )
         own = evolve(venue, auth=signer, flows=flows, nonces=shared.nonces)
         market = hooks.market(
@@ -204,6 +220,19 @@ class _Late:
 
     def answered(self, _answer: Answer) -> None:
         self.account.late()
+
+
+def _frames(description: Description) -> tuple[RatePool, ...]:
+    """How many frames the socket that takes calls may send, as a pool among the others; none where there is no such socket.
+
+    A call takes its turn before it is signed: one that waited afterwards could be too old when it goes.
+    """
+    rule = description.topic_rule(Channel.CALLS, "")
+    if rule is None:
+        return ()
+    limit = description.socket_limits(rule.endpoint).frames_per_second
+    period = 1.0 + BUNCHING
+    return (RatePool(FRAMES, max(limit, 1.0), period, kind=PoolKind.SLIDING_WINDOW, scope=PoolScope.SOCKET),)
 
 
 def _key(store: InFlightOrderStore, name: str, rule: NonceRule) -> _Key:
