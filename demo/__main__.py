@@ -25,11 +25,16 @@ def main(*asked: str) -> int:
         return 0
     from demo.scenes import SCENES, VENUES
     from demo.story import show
+    from venuekit_spec import VenuekitError
 
     if unknown := [venue for venue in asked if venue not in SCENES]:
         print(f"the demo shows {', '.join(SCENES)}, or gap; not {', '.join(unknown)}", file=sys.stderr)
         return 2
-    return anyio.run(show, [SCENES[venue] for venue in asked or VENUES])
+    try:
+        return anyio.run(show, [SCENES[venue] for venue in asked or VENUES])
+    except VenuekitError as error:
+        print(f"the demo cannot be shown: {error}", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

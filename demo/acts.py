@@ -8,7 +8,7 @@ import anyio
 
 from venuekit_spec import Seconds
 
-PAUSE: Final[Seconds] = 1.2
+PAUSE: Final[Seconds] = 1.0
 """Between two acts, for who watches."""
 
 

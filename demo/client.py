@@ -12,7 +12,7 @@ from typing import Final
 
 import anyio
 
-from demo.words import AskMoney, Compared, Money, Opened, OrderSaid, Place, Word, commands, line
+from demo.words import AskMoney, Command, Compared, Money, Opened, OrderSaid, Place, Word, commands, line
 from venuekit import (
     Account,
     Event,
@@ -64,7 +64,8 @@ async def tell(account: Account, events: Subscription[Event]) -> None:
 async def obey(account: Account) -> None:
     """Do what is asked, one thing after the other."""
     async for text in anyio.wrap_file(sys.stdin):
-        match commands.decode(text):
+        command: Command = commands.decode(text)
+        match command:
             case Place() as asked:
                 request = OrderRequest(
                     pair=asked.pair, side=asked.side, quantity=asked.quantity, price=asked.price
@@ -92,4 +93,5 @@ async def main(venue: str, address: str, store: str) -> None:
 
 
 if __name__ == "__main__":
-    anyio.run(main, *sys.argv[1:])
+    _, at, where, kept = sys.argv
+    anyio.run(main, at, where, kept)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 from typing import Final
 
 import anyio
-from rich.box import SIMPLE
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
@@ -52,8 +52,9 @@ class Screen:
             return
         with Live(self.picture(), console=self._console, auto_refresh=False, transient=True) as shown:
             while True:
-                room = max(self._console.height - 3 * DEPTH - 5, 3)
-                shown.update(Group(self.picture(), *self._told[-room:]), refresh=True)
+                picture = self.picture()
+                room = self._console.height - len(self._console.render_lines(picture)) - 1
+                shown.update(Group(picture, *self._told[-max(room, 1) :]), refresh=True)
                 await anyio.sleep(FRAME)
 
     def picture(self) -> RenderableType:
@@ -76,13 +77,13 @@ class Screen:
             self._console.print(*self._told, sep="\n", soft_wrap=True)
         else:
             self._console.print(self.picture())
-        table = Table(box=SIMPLE, title="what was shown", title_justify="left", pad_edge=False)
-        table.add_column("")
+        table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
+        table.add_column("what was shown", no_wrap=True)
         for stage in self._stages:
             table.add_column(stage.exchange.description.name)
         for promise in promises:
             table.add_row(promise, *(_cell(stage, promise) for stage in self._stages))
-        self._console.print(table)
+        self._console.print("", table, sep="\n")
         return all(
             promise in stage.facts and stage.facts[promise].true
             for promise in promises
@@ -95,39 +96,40 @@ def _ladder(stage: Stage) -> RenderableType:
 
 
 def _orders(stage: Stage) -> RenderableType:
-    """Each order, as the client has it and as the venue holds it."""
+    """Each order, as the client has it (or its store, where it is dead) and as the venue holds it."""
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
-    for column in ("order", "", "client", "venue"):
-        table.add_column(column, header_style="dim")
+    for column in ("order", "price", "client", "venue"):
+        table.add_column(column, header_style="dim", no_wrap=True)
     held = stage.at_venue
     for id_, name in stage.names.items():
-        order = held.get(id_)
-        if order is None:
-            continue
-        wanted = order.intent
-        price = "" if wanted.price is None else f"at {plain(wanted.price)}"
-        table.add_row(
-            name,
-            Text(f"{wanted.side.value} {plain(wanted.quantity)} {price}", style=SIDES[wanted.side]),
-            Text(stage.client_says(id_), style="" if stage.agrees(id_) else "bold yellow"),
-            order.status.value,
-        )
+        said = Text(stage.client_says(id_), style="" if stage.agrees(id_) else "bold yellow")
+        if (order := held.get(id_)) is None:
+            table.add_row(name, "", said, "")
+        else:
+            price = "" if order.price is None else plain(order.price)
+            table.add_row(name, Text(price, style=SIDES[order.intent.side]), said, order.status.value)
+    return Panel(Group(_client(stage), table, _money(stage)), title="orders", title_align="left")
+
+
+def _client(stage: Stage) -> Text:
     client = stage.client
     if client is None:
-        state = "no trading client yet"
-    elif client.process.returncode is None:
-        state = f"trading client: process {client.pid}"
-    else:
-        state = f"trading client: process {client.pid}, ended with {client.process.returncode}"
-    money = Text("")
-    if client is not None and client.money is not None:
-        shown = {stage.instrument.base, stage.instrument.quote}
-        money = Text("  ").join(
-            Text(f"{asset} {plain(total)} ({plain(held)} held)")
-            for asset, (total, held) in client.money.assets.items()
-            if asset in shown
-        )
-    return Panel(Group(Text(state, style="dim"), table, money), title="orders", title_align="left")
+        return Text("no trading client yet", style="dim")
+    code = client.process.returncode
+    if code is None:
+        return Text(f"client {client.pid}: trading", style="dim")
+    if code == -signal.SIGKILL:
+        return Text(f"client {client.pid}: killed; its store says", style="bold red")
+    return Text(f"client {client.pid}: left", style="dim")
+
+
+def _money(stage: Stage) -> Text:
+    """What the account holds of the pair's two assets, as the client was told last."""
+    told = {} if stage.client is None or stage.client.money is None else stage.client.money.assets
+    pair = [asset for asset in (stage.instrument.base, stage.instrument.quote) if asset in told]
+    return Text("\n").join(
+        Text(f"{asset} {plain(told[asset][0])}, {plain(told[asset][1])} held") for asset in pair
+    )
 
 
 def _cell(stage: Stage, promise: str) -> Text:

@@ -12,16 +12,25 @@ from pathlib import Path
 from typing import Final
 
 import anyio
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 from tests.trials.comparing import STATES
 from tests.trials.crash import served
 
 from demo.scenes import Scene
 from demo.trading import Client, on_disk
-from venuekit import BookDrift, BookState, Exchange, OrderBook, StateChange, SystemClock, open_exchange
+from venuekit import (
+    BookState,
+    Exchange,
+    LoadedConnector,
+    OrderBook,
+    StateChange,
+    SystemClock,
+    load_connector,
+    open_exchange,
+)
 from venuekit.books.changes import BookMessage
 from venuekit_simulator import LocalVenue, load_dialect
-from venuekit_spec import Instrument, Seconds, VenueOrder, seconds_between
+from venuekit_spec import Instrument, OrderStatus, Seconds, VenueOrder, seconds_between
 
 TICK: Final[Seconds] = 0.01
 """How often a condition is looked at."""
@@ -49,8 +58,8 @@ class Stage:
     names: dict[str, str] = field(factory=dict)
     """What the story calls an order, by client order id; in order of placement."""
     facts: dict[str, Fact] = field(factory=dict)
-    changes: list[StateChange | BookDrift] = field(factory=list)
-    """What befell the book."""
+    changes: list[StateChange] = field(factory=list)
+    """The states of the book, since frames of it were lost last."""
 
     @property
     def book(self) -> OrderBook:
@@ -73,21 +82,23 @@ class Stage:
         return sum(link.frames for link in self.exchange.link_counters().values())
 
     def client_says(self, id_: str) -> str:
-        """The state of an order on the client's side: in its words, or in its store's where it is dead."""
+        """The state of an order on the client's side: in its words, or in its store's where it says nothing of it."""
         if self.client is not None and id_ in self.client.orders:
             return self.client.orders[id_].state
-        return f"{on_disk(self.store).get(id_, 'nothing')} (on disk)"
+        return on_disk(self.store).get(id_, "nothing")
 
     def agrees(self, id_: str) -> bool:
-        """Whether client and venue say the same of an order."""
+        """Whether the venue has made up its mind about an order, and the client says the same."""
         held = self.at_venue.get(id_)
-        return held is not None and self.client_says(id_) in STATES[held.status]
+        if held is None or held.status is OrderStatus.PENDING:
+            return False
+        return self.client_says(id_) in STATES[held.status]
 
     def follow(self) -> None:
         """Keep what befalls the book from now on."""
 
         def notice(message: BookMessage) -> None:
-            if isinstance(message, (StateChange, BookDrift)):
+            if isinstance(message, StateChange):
                 self.changes.append(message)
 
         self.book.listeners.append(notice)
@@ -95,28 +106,22 @@ class Stage:
 
 @frozen
 class Repair:
-    """How a loss was noticed and repaired: seconds from the loss, seconds from the notice, and the reason that was told."""
+    """How a loss was noticed and repaired: when it was (seconds after the loss), the reason told, and how long it took."""
 
     noticed: Seconds
-    repaired: Seconds
     reason: str
+    took: Seconds
 
 
 def repair(stage: Stage) -> Repair | None:
-    """The repair after the loss of a frame; None while it is not complete."""
+    """The repair after the loss of frames; None while it is not complete."""
     lost = next((each.at for each in stage.local.injections if each.fault is stage.scene.loss), None)
-    gone = None
-    if lost is None:
-        return None
+    gap = None
     for change in stage.changes:
-        if isinstance(change, BookDrift):
-            return Repair(
-                seconds_between(lost, change.at), 0.0, f"an audit found {len(change.levels)} levels"
-            )
         if change.state is BookState.GAP:
-            gone = change
-        elif change.state is BookState.LIVE and gone is not None:
-            return Repair(seconds_between(lost, gone.at), seconds_between(gone.at, change.at), gone.reason)
+            gap = change
+        elif change.state is BookState.LIVE and gap is not None and lost is not None:
+            return Repair(seconds_between(lost, gap.at), gap.reason, seconds_between(gap.at, change.at))
     return None
 
 
@@ -138,7 +143,7 @@ async def staged(scene: Scene, folder: Path) -> AsyncIterator[Stage]:
     async with (
         served(local) as address,
         open_exchange(
-            scene.venue,
+            _connector(scene),
             pairs=[instrument.id],
             channels=[scene.channel],
             environment=f"local@{address}",
@@ -154,3 +159,17 @@ def plain(number: Decimal) -> str:
     """A number for the eye: groups of thousands, no zeros at its end."""
     text = f"{number:,f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _connector(scene: Scene) -> LoadedConnector:
+    """The connector of a venue, its audits as often as the scene has them."""
+    loaded = load_connector(scene.venue)
+    if not scene.audit:
+        return loaded
+    topics = tuple(
+        rule
+        if rule.sync is None
+        else evolve(rule, sync=evolve(rule.sync, audit=scene.audit, audit_window=scene.window))
+        for rule in loaded.description.topics
+    )
+    return evolve(loaded, description=evolve(loaded.description, topics=topics))

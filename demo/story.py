@@ -1,8 +1,8 @@
 """The story that the demo tells of each venue, and checks while it tells it.
 
-    1  the book is LIVE                     4  a frame of the book is lost: noticed, repaired
-    2  an order rests, another one trades   5  an order is sent; before its answer the client is killed
-    3  what the account holds               6  the client is started again, and finds the order
+    1  the book is LIVE                               4  what the account holds then
+    2  frames of it are lost: noticed, repaired       5  an order is sent; before its answer the client is killed
+    3  an order rests, another one trades             6  the client is started again, and finds the order
 
 Each venue is a `LocalVenue` on a port of this machine. The trading client is a process of its own (`demo.client`), so that
 its SIGKILL is one.
@@ -37,13 +37,17 @@ BOOK: Final = "book"
 RESTING: Final = "resting order"
 CROSSING: Final = "crossing order"
 MONEY: Final = "balances"
-LOSS: Final = "a lost frame"
-REPAIRS: Final = "gaps and repairs"
+LOSS: Final = "lost frames"
+REPAIR: Final = "repaired"
+REPAIRS: Final = "gaps, repairs"
 BEFORE: Final = "killed order, before"
 AFTER: Final = "killed order, after"
 ACCOUNT: Final = "lost, doubled, wrong"
-PROMISES: Final = (BOOK, RESTING, CROSSING, MONEY, LOSS, REPAIRS, BEFORE, AFTER, ACCOUNT)
+PROMISES: Final = (BOOK, LOSS, REPAIR, REPAIRS, RESTING, CROSSING, MONEY, BEFORE, AFTER, ACCOUNT)
 """What is shown of each venue, or the demo has failed."""
+
+SEEN: Final = 5
+"""Frames of a book before anything else begins: its proof is of something then."""
 
 INTERRUPTED: Final = 130
 
@@ -91,12 +95,12 @@ async def perform(stage: Stage, screen: Screen, acts: Acts) -> None:
     try:
         await open_book(stage, screen)
         await acts.next()
+        await lose_frames(stage, screen)
+        await acts.next()
         async with running(stage.scene.venue, stage.address, stage.store) as client:
             await arrive(stage, screen, client)
             await acts.next()
             await trade(stage, screen, client)
-            await acts.next()
-            await lose_a_frame(stage, screen)
             await acts.next()
             killed = await kill(stage, screen, client)
             await acts.next()
@@ -107,19 +111,35 @@ async def perform(stage: Stage, screen: Screen, acts: Acts) -> None:
         await account_for(stage, screen)
         await acts.next()
     except (TimeoutError, VenuekitError) as error:
-        screen.say(stage, f"it ended here: {error or 'that took too long'}", "bold red")
+        screen.say(stage, f"it ended here: {str(error) or 'that took too long'}", "bold red")
     finally:
         acts.leave()
 
 
 async def open_book(stage: Stage, screen: Screen) -> None:
     """1: the live book."""
-    await until(lambda: stage.book.live)
+    await until(lambda: stage.book.live and stage.frames > SEEN)
     screen.say(
         stage,
         f"{stage.exchange.description.name} at {stage.address}: the book of {stage.instrument.id} is LIVE, "
         f"proof: {stage.book.proof}",
     )
+
+
+async def lose_frames(stage: Stage, screen: Screen) -> None:
+    """2: some of the book never arrives."""
+    stage.changes.clear()
+    stage.local.inject(stage.scene.loss)
+    await until(lambda: repair(stage) is not None and stage.book.live, 20.0)
+    done = repair(stage)
+    assert done is not None
+    lost = stage.local.injected[stage.scene.loss.kind]
+    frames = "a frame" if lost == 1 else f"{lost} frames"
+    noticed, took = f"noticed in {done.noticed:.1f} s", f"in {done.took * 1e3:.0f} ms, by a snapshot"
+    stage.facts[LOSS] = Fact(f"{frames}, {noticed}")
+    stage.facts[REPAIR] = Fact(took)
+    screen.say(stage, f"{frames} of the book lost: {noticed} ({done.reason})", "red")
+    screen.say(stage, f"repaired {took}: LIVE", "green")
 
 
 async def arrive(stage: Stage, screen: Screen, client: Client) -> None:
@@ -130,10 +150,11 @@ async def arrive(stage: Stage, screen: Screen, client: Client) -> None:
 
 
 async def trade(stage: Stage, screen: Screen, client: Client) -> None:
-    """2 and 3: an order that rests, one that trades with what rests, and what the account holds then."""
+    """3 and 4: an order that rests, one that trades with what rests, and what the account holds then."""
     asks = stage.book.asks(3)
     quantity = quantise_quantity(stage.instrument, sum((each.size for each in asks), Decimal(0)))
     resting = await place(stage, client, "resting", quantity, Decimal("0.97"))
+    await until(lambda: client.orders[resting].state == "open")
     said = client.orders[resting]
     stage.facts[RESTING] = Fact(said.state, stage.agrees(resting))
     screen.say(stage, f"buy {plain(said.quantity)} at {plain(said.price or Decimal(0))}: {said.state}")
@@ -141,7 +162,8 @@ async def trade(stage: Stage, screen: Screen, client: Client) -> None:
     crossing = await place(stage, client, "crossing", quantity, Decimal("1.005"))
     await until(lambda: client.orders[crossing].complete)
     said = client.orders[crossing]
-    traded = f"{said.state}, {said.fills} fills at {plain(said.average_price or Decimal(0))} on average"
+    average = (said.average_price or Decimal(0)).quantize(stage.instrument.price.tick or Decimal(1))
+    traded = f"{said.state}, {said.fills} fills at {plain(average)}"
     stage.facts[CROSSING] = Fact(traded, said.fills > 0 and stage.agrees(crossing))
     fees = ", ".join(f"{plain(amount)} {asset}" for asset, amount in said.fees.items())
     screen.say(stage, f"buy {plain(said.quantity)}: {traded}; fee {fees or 'none'}")
@@ -155,22 +177,6 @@ async def trade(stage: Stage, screen: Screen, client: Client) -> None:
         "as the venue has them" if not differ else f"wrong: {', '.join(differ)}", not differ
     )
     screen.say(stage, f"balances of {len(client.money.assets)} assets: {stage.facts[MONEY].figure}")
-
-
-async def lose_a_frame(stage: Stage, screen: Screen) -> None:
-    """4: one frame of the book never arrives."""
-    stage.changes.clear()
-    stage.local.inject(stage.scene.loss)
-    await until(lambda: repair(stage) is not None and stage.book.live)
-    done = repair(stage)
-    assert done is not None
-    stage.facts[LOSS] = Fact(
-        f"noticed after {done.noticed * 1e3:.0f} ms, {done.repaired * 1e3:.0f} ms to repair"
-    )
-    screen.say(
-        stage, f"the venue loses a frame: noticed after {done.noticed * 1e3:.0f} ms ({done.reason})", "red"
-    )
-    screen.say(stage, f"the book is LIVE again {done.repaired * 1e3:.0f} ms later", "green")
 
 
 async def kill(stage: Stage, screen: Screen, client: Client) -> str:
@@ -194,7 +200,7 @@ async def kill(stage: Stage, screen: Screen, client: Client) -> str:
     await until(lambda: stage.at_venue[id_].status is OrderStatus.OPEN if id_ in stage.at_venue else False)
     heard = client.orders.pop(id_, None)
     unanswered = heard is None or heard.state == "pending"
-    figure = f"{written[id_]} on disk, {stage.at_venue[id_].status.value} at the venue"
+    figure = f"{written[id_]} on disk, venue: {stage.at_venue[id_].status.value}"
     stage.facts[BEFORE] = Fact(
         figure, unanswered and written[id_] == "pending" and client.process.returncode == -signal.SIGKILL
     )
@@ -215,7 +221,7 @@ async def find(stage: Stage, screen: Screen, client: Client, id_: str) -> None:
     await until(lambda: all(stage.agrees(each) for each in client.orders))
     found = client.orders[id_]
     took = anyio.current_time() - begun
-    stage.facts[AFTER] = Fact(f"{found.state} on both sides, {took:.1f} s after the restart", id_ in opened)
+    stage.facts[AFTER] = Fact(f"{found.state} on both sides in {took:.1f} s", id_ in opened)
     screen.say(stage, f"asked for at the venue, and found: {found.state}", "green")
 
 
@@ -223,13 +229,14 @@ async def account_for(stage: Stage, screen: Screen) -> None:
     """Store and venue, order by order and fill by fill; and what the book went through."""
     found = compare(stage.local.engine, stage.account, await accounted(stage.store))
     stage.facts[ACCOUNT] = Fact(
-        f"{found.lost}, {found.doubled}, {found.wrong} of {found.orders} orders and {found.fills} fills",
+        f"{found.lost}, {found.doubled}, {found.wrong} ({found.orders} orders, {found.fills} fills)",
         not found.problems,
     )
     for problem in found.problems:
         screen.say(stage, problem, "bold red")
+    await until(lambda: stage.book.live)
     counters = stage.exchange.counters()[stage.instrument.id]
-    stage.facts[REPAIRS] = Fact(f"{counters.gaps}, {counters.repairs}", counters.repairs >= counters.gaps)
+    stage.facts[REPAIRS] = Fact(f"{counters.gaps}, {counters.repairs}", 0 < counters.gaps == counters.repairs)
     stage.facts[BOOK] = Fact(
         f"{stage.book.state.value}, {stage.frames:,} frames", stage.book.state is BookState.LIVE
     )

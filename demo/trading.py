@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -64,11 +64,10 @@ class Client:
         """Take in what it says until it ends. Raises `ClientFailed` where it ends unasked."""
         assert self.process.stdout is not None
         lines = BufferedByteReceiveStream(self.process.stdout)
-        try:
+        with suppress(anyio.EndOfStream, anyio.IncompleteRead):
             while True:
                 self._take_in(words.decode(await lines.receive_until(b"\n", LONGEST)))
-        except (anyio.EndOfStream, anyio.IncompleteRead):
-            code = await self.process.wait()
+        code = await self.process.wait()
         self.ended = True
         if not self.leaving:
             said = self.log.read_text(errors="replace").strip().splitlines()

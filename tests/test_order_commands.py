@@ -143,6 +143,16 @@ def test_every_option_reaches_the_venue(venue: LocalVenue, venuekit_command: Com
     assert (intent.trigger_price, intent.price) == (Decimal(70000), Decimal(50000))
 
 
+def test_an_order_travels_by_socket(venue: LocalVenue, venuekit_command: Command) -> None:
+    """Placed by a process that has just started, it waits for the socket; and so does its cancel."""
+    ended = venuekit_command(*PLACE, "--order-entry", "socket", "--json")
+    assert ended.code == 0
+    id_ = ended.json[0]["order"]["client_order_id"]
+    assert held(venue) == {id_: "open"}
+    assert venuekit_command("order", "cancel", "exchange_a", id_, "--order-entry", "socket").code == 0
+    assert held(venue) == {id_: "canceled"}
+
+
 def test_an_order_is_rejected(venue: LocalVenue, venuekit_command: Command) -> None:
     """The venue's no is exit code 1, with its reason; the venue has nothing."""
     ended = venuekit_command("order", "place", "exchange_a", "BTC-USDT", "buy", "900", "--price", "60000")
@@ -517,7 +527,7 @@ def test_help_imports_no_command() -> None:
         "import sys\nfrom venuekit.cli import main\nsys.argv = ['venuekit', '--help']\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
         "print(*(name for name in sys.modules if name.startswith("
-        "('venuekit.trading', 'venuekit.orders', 'venuekit.cli.', 'venuekit_simulator', 'rich', 'keyring'))))"
+        "('venuekit.trading.', 'venuekit.orders', 'venuekit.cli.', 'venuekit_simulator', 'rich', 'keyring'))))"
     )
     said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert "doctor" in said

@@ -35,9 +35,13 @@ def state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(("load", "seconds"), [("orders", 60.0), ("reads", 130.0), ("everything", 100.0)])
+@pytest.mark.parametrize(
+    ("anyio_backend", "load", "seconds"),
+    [("asyncio", "orders", 32.0), ("trio", "orders", 23.0), ("asyncio", "reads", 63.0)],
+    indirect=["anyio_backend"],
+)
 async def test_no_pool_is_exceeded_and_what_it_holds_is_used(venue: str, load: str, seconds: float) -> None:
-    """Two exchange objects of one key ask without pause: nothing is refused, and at least 90% of each full window is used."""
+    """Two exchange objects of one key ask without pause: nothing is refused, 90% of each whole window is used at least."""
     done = await trial(venue, load, seconds)
     assert not done.over
     assert done.refused == 0
@@ -46,17 +50,18 @@ async def test_no_pool_is_exceeded_and_what_it_holds_is_used(venue: str, load: s
     assert done.pressed.worst >= 0.9
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
 async def test_an_uneven_network_does_not_matter(venue: str) -> None:
     """Messages that take from 10 ms to half a second, many at once: nothing is refused either."""
-    done = await trial(venue, "slow, uneven network", 70.0)
+    done = await trial(venue, "slow, uneven network", 20.0)
     assert (done.over, done.refused, list(done.errors)) == ([], 0, [])
 
 
 @pytest.mark.parametrize("kind", [FaultKind.RATE_LIMITED, FaultKind.BANNED])
 @pytest.mark.parametrize("on", [CallKind.PLACE, CallKind.QUERY])
 async def test_retry_after_is_obeyed(venue: str, kind: FaultKind, on: CallKind) -> None:
-    """From when the refusal has been read until its pause is over nothing arrives, of neither exchange object; then all goes on."""
-    load = evolve(LOADS["everything"], tasks=3, seconds=PAUSE * 3)
+    """From when the refusal was read until its pause is over nothing arrives, of neither exchange object; then it goes on."""
+    load = evolve(LOADS["everything"], tasks=1, seconds=PAUSE + 15.0)
     fault = Fault(kind=kind, on={on}, nth=5, seconds=PAUSE)
     errors: list[VenuekitError] = []
     async with scene(venue, latency=LATENCY, faults=[fault]) as there:
@@ -74,7 +79,7 @@ async def test_retry_after_is_obeyed(venue: str, kind: FaultKind, on: CallKind) 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
 async def test_a_second_process_is_refused(venue: str, state: Path) -> None:
-    """Another process that uses the key is told who has it, in a line that does not show it; nothing of the account is asked."""
+    """Another process that uses the key is told who has it, in a line that does not show it."""
     local = LocalVenue(dialect(venue), clock=SystemClock(), flow=False)
     async with served(local) as address:
         place = f"local@{address}"

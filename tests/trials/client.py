@@ -7,7 +7,9 @@ and prints each as a line of JSON.
 from __future__ import annotations
 
 import json
+import sqlite3
 import sys
+from contextlib import closing
 from random import Random
 from typing import Final
 
@@ -18,7 +20,9 @@ from tests.trials.saying import say
 from tests.trials.venues import credentials, pairs, ways
 
 from venuekit import Exchange, open_exchange
-from venuekit.trading import Reconciled
+
+PATIENCE: Final = 60.0
+"""Seconds for everything to be settled."""
 
 TASKS: Final = 3
 """How many orders are on their way at once."""
@@ -39,19 +43,22 @@ async def trade(exchange: Exchange, random: Random) -> None:
             tasks.start_soon(go)
 
 
-async def settle(exchange: Exchange) -> None:
+async def settle(exchange: Exchange, store: str) -> None:
     """Wait until everything that was left open is known, then tell it."""
     account = exchange.account()
     left = dict(account.orders)
-    with anyio.fail_after(60):
-        async with exchange.events() as events:
-            await account.reconcile("the trial asks")
-            while unsettled := [order for order in left.values() if not settled(order)]:
-                event = await anext(events)
-                if isinstance(event, Reconciled) and event.failures and unsettled:
-                    await account.reconcile("the trial asks again")
-    for order in left.values():
-        say(json.dumps(told(order)))
+    try:
+        with anyio.fail_after(PATIENCE):
+            async with exchange.events() as events:
+                await account.reconcile("the trial asks")
+                while not all(map(settled, left.values())):
+                    await anext(events)
+    except TimeoutError:
+        sys.exit(f"not settled: {[order for order in left.values() if not settled(order)]}")
+    with closing(sqlite3.connect(store)) as connection:
+        ids = [id_ for (id_,) in connection.execute("SELECT client_order_id FROM orders")]
+    for id_ in ids:
+        say(json.dumps(told(account.order(id_))))
 
 
 async def main(what: str, venue: str, address: str, store: str, seed: str) -> None:
@@ -65,7 +72,7 @@ async def main(what: str, venue: str, address: str, store: str, seed: str) -> No
         store=store,
         order_entry=random.choice(ways(venue)),
     ) as exchange:
-        await (trade(exchange, random) if what == "trade" else settle(exchange))
+        await (trade(exchange, random) if what == "trade" else settle(exchange, store))
 
 
 if __name__ == "__main__":

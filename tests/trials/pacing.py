@@ -14,10 +14,11 @@ from decimal import ROUND_CEILING, ROUND_DOWN, Decimal
 from functools import partial
 from itertools import pairwise
 from random import Random
-from typing import Any, Final, Protocol, cast
+from typing import Final, Protocol, cast
 
 from attrs import define, evolve, field, frozen
 from tests.trials.venues import credentials, dialect, pairs
+from tests.trials.watching import Watched
 
 from venuekit import Exchange, VenuekitError, VirtualClock, load_connector, open_exchange
 from venuekit.drivers.tasks import helpers
@@ -30,10 +31,7 @@ from venuekit_spec import (
     SECOND,
     CallKind,
     Capability,
-    Dialect,
     DialectPlugin,
-    Engine,
-    HttpRequest,
     Instant,
     LocalError,
     OrderEntry,
@@ -45,7 +43,8 @@ from venuekit_spec import (
     after,
 )
 
-START: Final = 1_700_000_000 * SECOND
+START: Final = 1_700_000_033 * SECOND
+"""So that clients begin shortly before a full minute: few requests are spent on a window that does not count."""
 GUARD: Final[Seconds] = 0.1
 """What the pacers of a process guard by, unless told otherwise."""
 
@@ -152,11 +151,11 @@ async def everything(client: Client) -> AsyncIterator[None]:
 
 
 LOADS: Final[dict[str, Load]] = {
-    "orders": Load(orders, tasks=8, seconds=600.0),
+    "orders": Load(orders, tasks=8, seconds=3600.0),
     "reads": Load(reads, tasks=8, seconds=600.0),
-    "light reads": Load(light_reads, tasks=20, seconds=1200.0),
-    "everything": Load(everything, tasks=8, seconds=3600.0),
-    "slow, uneven network": Load(everything, tasks=40, seconds=300.0, latency=(0.01, 0.5)),
+    "light reads": Load(light_reads, tasks=20, seconds=680.0),
+    "everything": Load(everything, tasks=8, seconds=900.0),
+    "slow, uneven network": Load(everything, tasks=20, seconds=300.0, latency=(0.01, 0.5)),
 }
 """By what they press on."""
 
@@ -207,45 +206,21 @@ class Trial:
         return max(self.pools.values(), key=lambda counted: counted.share)
 
 
-class Watched:
-    """A dialect that notes when requests arrive, and is otherwise the one within."""
-
-    def __init__(self, within: Dialect, arrived: Callable[[], None]) -> None:
-        self._within = within
-        self._arrived = arrived
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._within, name)
-
-    def kind(self, message: HttpRequest | str | bytes) -> CallKind:
-        """Asked once of each request and each frame that arrives."""
-        self._arrived()
-        return self._within.kind(message)
-
-
 class Auditor:
-    """The plugin of a venue whose count is read at each end of a window, on the venue's own timeline."""
+    """Reads a venue's count at each end of a window, on the venue's own timeline."""
 
     def __init__(self, plugin: DialectPlugin, pools: Iterable[RatePool]) -> None:
         self.arrivals: list[Instant] = []
         """When each request, or frame of a client, reached the venue."""
-        self.listings = plugin.listings
-        self.accounts = plugin.accounts
-        self._plugin = plugin
+        self.plugin = Watched(plugin, self._arrived)
         self._pools = {pool.name: pool for pool in pools}
         self._readings: dict[str, list[float]] = {name: [] for name in self._pools}
         self._now: Callable[[], Instant]
-        self._dialect: Dialect
 
     @property
     def usage(self) -> Usage:
         """What the venue has counted since it started."""
-        return cast("Counting", self._dialect).usage
-
-    def serve(self, engine: Engine) -> Dialect:
-        """As the venue asks it of its plugin."""
-        self._dialect = self._plugin.serve(engine)
-        return cast("Dialect", Watched(self._dialect, lambda: self.arrivals.append(self._now())))
+        return cast("Counting", self.plugin.dialect).usage
 
     def watch(self, venue: LocalVenue) -> None:
         """Read the counts from now on."""
@@ -264,6 +239,9 @@ class Auditor:
             name: Counted(self._pools[name], [later - earlier for earlier, later in pairwise(readings)])
             for name, readings in self._readings.items()
         }
+
+    def _arrived(self, _kind: CallKind) -> None:
+        self.arrivals.append(self._now())
 
     def _next(self, venue: LocalVenue, name: str) -> None:
         period = round(self._pools[name].period * SECOND)
@@ -323,13 +301,13 @@ async def scene(
     description = load_connector(name).description
     auditor = Auditor(dialect(name), description.pools)
     venue = LocalVenue(
-        auditor, clock=clock, seed=seed, faults=FaultPlan(tuple(faults)), flow=False, latency=latency
+        auditor.plugin, clock=clock, seed=seed, faults=FaultPlan(tuple(faults)), flow=False, latency=latency
     )
     auditor.watch(venue)
     ways = [way.value for way, claim in WAYS.items() if claim in description.capabilities]
     pacers = PacerRegistry(guard=GUARD)
     (pair,) = pairs(name)[:1]
-    listing = auditor.listings()[0]
+    listing = auditor.plugin.listings()[0]
     async with clock.autojump(86_400.0), AsyncExitStack() as stack:
         exchanges = [
             await stack.enter_async_context(

@@ -7,10 +7,11 @@ The venue says one of
     {"redial": "maintenance"}                             this socket is about to end
     {"report": "c1"}                                      something about the order of that client order id
     {"balance": "5", "delta": true}                       what the account holds of USD
+    {"funding": "f1"}                                     a payment of that key
     {"tick": "0.5", "listed": "P1-USD", "named": "..."}   an instrument has another tick, or another name
     {"answer": "k1", "payload": 7}                        an answer to a call; "ack": true, or "error": "..."
 
-and each of them may carry ``"n"``, the number of the message in the stream.
+and each of them may carry ``"n"``, the number of the message in the stream, or ``"frame"``, that of the frame on the socket.
 """
 
 from __future__ import annotations
@@ -44,11 +45,13 @@ from venuekit_spec import (
     Capability,
     Channel,
     ClockSkewed,
+    Continuity,
     Cost,
     Description,
     Dial,
     Environment,
     Flow,
+    FundingPayment,
     HttpRequest,
     HttpResponse,
     Instant,
@@ -94,6 +97,8 @@ class Frame(msgspec.Struct):
     """All that the venue says, in one structure."""
 
     n: int | None = None
+    frame: int | None = None
+    funding: str = ""
     live: str = ""
     lost: str = ""
     reason: str = ""
@@ -155,6 +160,10 @@ class PrivateSession:
 
     def _outputs(self, frame: Frame, now: Instant) -> Outputs:
         said: list[Output] = [] if frame.n is None else [StreamSequence(frame.n)]
+        if frame.frame is not None:
+            said.append(Continuity(scope="", n=frame.frame))
+        if frame.funding:
+            said.append(FundingPayment(frame.funding, "P1-USD", "USD", Decimal(1)))
         if frame.live:
             said.append(TopicLive(Topic(Channel(frame.live))))
         if frame.lost:

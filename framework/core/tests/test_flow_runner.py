@@ -394,6 +394,28 @@ async def test_socket_requests_go_to_the_session() -> None:
     assert calls[1][1] - calls[0][1] >= 10 * SECOND
 
 
+async def test_a_call_takes_the_turn_of_its_frame_too() -> None:
+    """Each call takes from the pool of its socket's frames before it is signed; a request by HTTP does not."""
+    venue = Venue(capacity=1, frame=(Cost("weight"),))
+    signed: list[Instant] = []
+
+    async def answer(_asked: SocketRequest) -> SocketResponse:
+        return SocketResponse(("pong",))
+
+    def sign(asked: SocketRequest, _now: Instant, _nonce: int) -> SocketRequest:
+        signed.append(venue.clock.now())
+        return asked
+
+    def flow() -> Flow[None]:
+        yield from http(request(costs=()))
+        for key in "12":
+            yield from call(SocketRequest(key, "ping", signed=True))
+
+    async with venue.clock.autojump():
+        await venue.runner.run(flow(), call=answer, sign_call=sign)
+    assert [round((at - START) / SECOND) for at in (*venue.arrivals, *signed)] == [0, 0, 10]
+
+
 async def test_a_socket_request_without_a_socket_is_unsupported() -> None:
     """Without an open session a call is Unsupported, thrown into the flow like any error."""
 

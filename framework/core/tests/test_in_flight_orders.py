@@ -24,6 +24,7 @@ from venuekit.orders import (
     SqliteOrderStore,
     StrayFill,
     StrayOrder,
+    tracker,
 )
 from venuekit.orders.states import CAUSES, PROVISIONAL_CAUSES, TERMINAL, TRANSITIONS, Cause, following
 from venuekit_spec import (
@@ -78,10 +79,9 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk() -> AsyncIterator[Desk]:
-    """An open desk."""
-    store = SqliteOrderStore()
-    made = Desk(store)
+async def desk(store: SqliteOrderStore | None = None) -> AsyncIterator[Desk]:
+    """An open desk, over a fresh store or over one that is there."""
+    made = Desk(SqliteOrderStore() if store is None else store)
     await made.tracker.open()
     try:
         yield made
@@ -210,6 +210,17 @@ async def test_an_order_given_up_that_lives_is_a_stray() -> None:
         assert [event.report.order_id for event in at.told(StrayOrder)] == ["v"]
 
 
+async def test_a_late_acceptance_of_an_order_given_up_is_a_stray() -> None:
+    """The answer to the placement itself comes after its absence was proven: it lives, and somebody is told."""
+    async with desk() as made:
+        order = await made.order()
+        made.tracker.outcome(order, Unknown())
+        made.tracker.absent(order, "never reached the venue")
+        made.tracker.outcome(order, Accepted(report(order_id="v1")))
+        assert order.state is OrderState.REJECTED
+        assert [told.report.order_id for told in made.told(StrayOrder)] == ["v1"]
+
+
 async def test_a_client_id_is_used_once() -> None:
     """A second intent of the same id is refused, in one batch and later, and nothing of that batch is kept."""
     async with desk() as at:
@@ -312,6 +323,46 @@ async def test_a_cancel_that_finds_nothing_ends_nothing() -> None:
         assert order.state is OrderState.PARTIALLY_FILLED
         assert not order.cancel_requested
         assert order.needs_asking
+
+
+async def test_a_cancel_whose_answer_is_lost_is_not_under_way_for_ever() -> None:
+    """The venue is asked, and says that the order is open: so it is, until somebody cancels it again."""
+    async with desk() as made:
+        order = await made.open_order()
+        made.tracker.cancel_requested(order)
+        made.tracker.cancel_outcome(order, Unknown())
+        assert (order.state, order.needs_asking) == (OrderState.CANCELING, True)
+        made.tracker.report(report(status=OrderStatus.OPEN, time=2))
+        made.tracker.asked(order, fills=True)
+        assert (order.state, order.needs_asking) == (OrderState.OPEN, False)
+
+
+async def test_a_restart_makes_a_cancel_unknown_and_keeps_one_that_waits() -> None:
+    """A cancel that was under way is asked for; one that waits for the outcome of its order still waits."""
+    async with desk() as made:
+        known, unknown = await made.open_order("c1"), await made.order("c2")
+        made.tracker.outcome(unknown, Unknown())
+        for order in (known, unknown):
+            made.tracker.cancel_requested(order)
+        async with desk(made.store) as again:
+            known, unknown = again.tracker.orders["c1"], again.tracker.orders["c2"]
+            assert (known.cancel_requested, known.needs_asking) == (False, True)
+            assert unknown.cancel_requested
+            again.tracker.report(report("c1", status=OrderStatus.OPEN, time=2))
+            assert known.state is OrderState.OPEN
+
+
+async def test_the_bytes_as_sent_are_kept_no_longer_than_they_may_be_sent_again() -> None:
+    """They carry a signature: once the outcome is known they go, here and in the store."""
+    async with desk() as made:
+        order = await made.order()
+        await made.tracker.sending(order, payload=b"signed")
+        made.tracker.outcome(order, Unknown())
+        assert order.payload == b"signed"
+        made.tracker.report(report(status=OrderStatus.OPEN))
+        kept = made.store.load("main", "c1")
+        assert kept is not None
+        assert (order.payload, kept.record.payload) == (None, None)
 
 
 async def test_a_cancel_before_the_acknowledgement() -> None:
@@ -463,6 +514,31 @@ async def test_a_fill_undone_before_it_was_told_never_counts() -> None:
         assert not at.told(OrderFilled)
 
 
+async def test_a_fill_undone_before_it_was_told_no_longer_counts_in_what_was_told() -> None:
+    """The venue's number counted it, the fill itself never came: the order ends with nothing filled, and is complete."""
+    async with desk() as made:
+        order = await made.open_order(quantity="1")
+        provisional = Finality.PROVISIONAL
+        made.tracker.report(report(status=OrderStatus.OPEN, filled="0.5", time=2, finality=provisional))
+        assert order.filled == Decimal("0.5")
+        made.tracker.fill(fill("f1", "0.5", finality=Finality.UNDONE, time=3))
+        assert order.filled == 0
+        made.tracker.report(report(status=OrderStatus.CANCELED, filled="0", time=4))
+        assert (order.state, order.complete) == (OrderState.CANCELED, True)
+
+
+async def test_fills_that_may_be_undone_are_no_overfill_yet() -> None:
+    """The fill in the place of one that was undone may be told first."""
+    async with desk() as made:
+        order = await made.open_order(quantity="1")
+        for key in ("f1", "f2"):
+            made.tracker.fill(fill(key, "1", finality=Finality.PROVISIONAL, time=2))
+        assert made.told(Overfill) == []
+        made.tracker.fill(fill("f1", "1", finality=Finality.UNDONE, time=3))
+        made.tracker.fill(fill("f2", "1", time=2))
+        assert (order.filled, order.complete, made.told(Overfill)) == (1, True, [])
+
+
 async def test_a_provisional_fill_becomes_final() -> None:
     """It is told once, and completes the order when it is final."""
     async with desk() as at:
@@ -497,6 +573,54 @@ async def test_words_before_the_venues_id_is_known_wait_for_it() -> None:
         at.tracker.outcome(order, Accepted(report(order_id="v")))
         assert order.complete
         assert not at.told(StrayFill)
+
+
+async def test_a_venues_id_counts_for_its_instrument_only() -> None:
+    """Where ids are unique per instrument (Binance), a fill of another instrument is not ours, and both orders are found."""
+    async with desk() as made:
+        ours = await made.open_order(quantity="1")
+        foreign = Fill("f1", "ETH-USDT", Side.BUY, Decimal(1), Decimal(1), order_id="v-c1")
+        made.tracker.fill(foreign)
+        assert (ours.filled, [told.fill for told in made.told(StrayFill)]) == (0, [foreign])
+        intent = NewOrder("ETH-USDT", Side.BUY, Decimal(1), "c2", price=Decimal(1))
+        (other,) = await made.tracker.submit([intent])
+        made.tracker.outcome(other, Accepted(OrderReport("ETH-USDT", order_id="v-c1", client_order_id="c2")))
+        for name in (PAIR, "ETH-USDT"):
+            made.tracker.fill(Fill("f2", name, Side.BUY, Decimal(1), Decimal(1), order_id="v-c1"))
+        assert (ours.filled, other.filled) == (1, 1)
+        assert made.tracker.find("v-c1", "ETH-USDT") is other
+        for name, client_order_id in ((PAIR, "c1"), ("ETH-USDT", "c2")):
+            kept = made.store.find("main", "v-c1", name)
+            assert kept is not None
+            assert kept.record.client_order_id == client_order_id
+
+
+async def test_an_order_that_is_amended_without_end_keeps_few_ids_at_hand() -> None:
+    """Each amendment gives it another id; the old ones are still its own, and cost no memory."""
+    async with desk() as made:
+        order = await made.open_order()
+        for n in range(300):
+            made.tracker.report(report(order_id=f"a{n}", replaces=order.order_id, time=n + 2))
+        assert (order.order_id, len(order.ids)) == ("a299", 100)
+        assert len(made.tracker._by_id) == 200
+        made.tracker.fill(Fill("f1", PAIR, Side.BUY, Decimal(100), Decimal("0.5"), order_id="a3"))
+        assert (order.filled, order.order_id) == (Decimal("0.5"), "a299")
+
+
+async def test_words_of_old_orders_leave_nothing_behind() -> None:
+    """An order that is no longer at hand is found in the store, as often as something is told of it."""
+    async with desk() as made:
+        for n in range(tracker.RECENT + 5):
+            await made.open_order(f"c{n}")
+            made.tracker.fill(fill(f"f{n}", "1", f"c{n}"))
+        held = len(made.tracker._by_id)
+        for n in range(5):
+            made.tracker.fill(fill(f"f{n}", "1", f"c{n}", fees=(Fee("USDT", Decimal(n)),)))
+            found = made.tracker.get(f"c{n}")
+            assert found is not None
+            assert (found.complete, found.fees) == (True, {"USDT": n})
+        assert len(made.tracker._by_id) == held
+        assert len(made.told(OrderCompleted)) == tracker.RECENT + 5
 
 
 async def test_words_that_can_be_nobodys_are_strays() -> None:

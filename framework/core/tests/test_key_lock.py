@@ -78,10 +78,12 @@ def test_a_state_directory_that_cannot_be_made_is_a_local_error(
 
 
 def test_a_fingerprint_names_a_key_and_tells_nothing_of_it() -> None:
-    """The same for the same key, another for any other field or account, and no part of it."""
+    """The same for the same key under any account name, another for any other field, and no part of it."""
     key = Credentials({"key": Secret("public"), "secret": Secret("hidden")}, account="sub")
     same = Credentials({"secret": Secret("hidden"), "key": Secret("public")}, account="sub")
-    other = Credentials({"key": Secret("public"), "secret": Secret("hidden")})
-    assert fingerprint(key) == fingerprint(same) != fingerprint(other)
+    unnamed = Credentials({"key": Secret("public"), "secret": Secret("hidden")})
+    other = Credentials({"key": Secret("public"), "secret": Secret("other")}, account="sub")
+    assert fingerprint(key) == fingerprint(same) == fingerprint(unnamed) != fingerprint(other)
+    assert fingerprint(Credentials(account="one")) != fingerprint(Credentials(account="two"))
     assert len(fingerprint(key)) == 16
     assert "hidden" not in fingerprint(key)

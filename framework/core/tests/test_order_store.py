@@ -209,6 +209,71 @@ async def test_a_store_is_closed_by_the_last_that_opened_it() -> None:
         await store.submit([record("later")])
 
 
+async def test_two_that_open_a_store_at_once_both_have_it_open(tmp_path: Path) -> None:
+    """The second waits for the first; one that comes while the last leaves finds it open again."""
+    path = tmp_path / "orders.db"
+    store = SqliteOrderStore(path)
+    await store.open()
+    store.raise_mark("nonce", 7)
+    await store.aclose()
+    marks: list[int] = []
+
+    async def use() -> None:
+        await store.open()
+        marks.append(store.mark("nonce"))
+        await store.submit([record(f"c{len(marks)}")])
+        await store.aclose()
+
+    for _ in range(3):
+        async with anyio.create_task_group() as group:
+            for _ in range(4):
+                group.start_soon(use)
+    assert marks == [7] * 12
+
+
+async def test_what_is_being_written_is_seen_by_a_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row that reaches the disk between two looks, the file and what waits for it, is not overlooked."""
+    store = SqliteOrderStore(tmp_path / "orders.db")
+    await store.open()
+    await store.submit([record("a")])
+    read, may_write = store._read, threading.Event()
+    write = store._execute
+
+    def slow(batch: Batch) -> None:
+        may_write.wait(10)
+        write(batch)
+
+    def overtaken(query: str, *values: str) -> list[tuple[object, ...]]:
+        rows = read(query, *values)
+        if "FROM fills" in query:
+            may_write.set()
+            with store._changed:
+                store._changed.wait_for(lambda: store._written is None, timeout=0.05)
+        return rows
+
+    monkeypatch.setattr(store, "_execute", slow)
+    store.write(record("a", state=OrderState.OPEN), [fill("f1")])
+    monkeypatch.setattr(store, "_read", overtaken)
+    found = store.load("main", "a")
+    assert found is not None
+    assert (found.record.state, [each.key for each in found.fills]) == (OrderState.OPEN, ["f1"])
+    await store.aclose()
+
+
+async def test_a_new_file_is_there_after_a_power_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folders that lead to it are synced to the disk: a file that no folder lists is no file."""
+    synced: set[Path] = set()
+    monkeypatch.setattr(os, "fsync", lambda file: synced.add(Path(f"/proc/self/fd/{file}").readlink()))
+    store = SqliteOrderStore(tmp_path / "new" / "deep" / "orders.db")
+    await store.open()
+    await store.aclose()
+    assert synced == {tmp_path, tmp_path / "new", tmp_path / "new" / "deep"}
+
+
 # --- what goes wrong
 
 

@@ -6,7 +6,7 @@ import pytest
 from framework.core.tests.private_venue import USER, PrivateToy, PrivateVenue
 
 from venuekit.events import TopicRefused
-from venuekit_spec import Dial, seconds_between
+from venuekit_spec import Dial, FundingPayment, seconds_between
 
 pytestmark = pytest.mark.anyio
 
@@ -61,6 +61,23 @@ async def test_a_repeated_message_is_no_hole_and_is_handed_on() -> None:
         await venue.say(*({"n": n, "report": f"c{n}"} for n in (1, 2, 2, 3)))
         assert venue.told.holes == []
         assert venue.told.reports == ["c1", "c2", "c2", "c3"]
+
+
+async def test_a_hole_in_the_frames_of_the_socket_is_told_too() -> None:
+    """A lost frame of a numbered socket may have been a report; a repeated one is handed on."""
+    venue = PrivateVenue()
+    async with venue.opened():
+        await venue.say(*({"frame": n, "report": f"c{n}"} for n in (1, 2, 2, 4)))
+        assert venue.told.holes == ["after message 2 came 4"]
+        assert venue.told.reports == ["c1", "c2", "c2", "c4"]
+
+
+async def test_funding_reaches_the_account() -> None:
+    """What a position was paid is news of the account as any other."""
+    venue = PrivateVenue()
+    async with venue.opened():
+        await venue.say({"funding": "f1"})
+        assert [told.key for told in venue.told.messages if isinstance(told, FundingPayment)] == ["f1"]
 
 
 async def test_a_sequence_is_of_its_socket() -> None:

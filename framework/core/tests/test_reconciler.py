@@ -20,8 +20,10 @@ from venuekit import (
     StrayOrder,
     StreamHole,
     Subscription,
+    VirtualClock,
 )
-from venuekit_spec import Capability, OrderNotFound, OrderStatus, Side, StreamSequence
+from venuekit.trading.reconciler import SILENCE
+from venuekit_spec import Capability, Instant, OrderNotFound, OrderStatus, Side, StreamSequence
 
 pytestmark = pytest.mark.anyio
 
@@ -211,3 +213,49 @@ async def test_nothing_is_left_when_the_exchange_is_closed() -> None:
         await account.reconcile()
     assert all(socket.closed for socket in venue.websockets.sockets)
     assert any(isinstance(event, Reconciled) for event in [event async for event in events])
+
+
+@pytest.mark.parametrize("claims", [CLAIMS, CLAIMS - {Capability.USER_STREAM}])
+async def test_an_idle_hour_is_cheap(claims: frozenset[Capability], monkeypatch: pytest.MonkeyPatch) -> None:
+    """With orders open and nothing happening, nobody wakes up much oftener than the venue has to be asked."""
+    venue = TradingVenue()
+    async with venue.trading(claims=claims) as (_exchange, account):
+        await placed(account)
+        wakes, sleep_until = 0, VirtualClock.sleep_until
+
+        async def counted(clock: VirtualClock, instant: Instant) -> None:
+            nonlocal wakes
+            wakes += 1
+            await sleep_until(clock, instant)
+
+        monkeypatch.setattr(VirtualClock, "sleep_until", counted)
+        asked = venue.till.ops.count("open_orders")
+        await venue.clock.advance(3600.0)
+        asked = venue.till.ops.count("open_orders") - asked
+        assert 100 <= asked <= 360
+        assert wakes <= 2 * asked + 3600 / 10 + 100
+
+
+async def test_an_order_that_must_be_asked_for_wakes_the_watch() -> None:
+    """After an idle hour, an order that is over without its executions is asked for within seconds."""
+    venue = TradingVenue()
+    async with venue.trading(claims=CLAIMS) as (_exchange, account):
+        order = await placed(account)
+        for _ in range(360):
+            await venue.clock.advance(10.0)
+            venue.user_socket().beat()
+        venue.till.trade(order.client_order_id, "1")
+        await venue.tell(venue.till.orders[order.client_order_id].report)
+        assert not order.complete
+        await venue.until(lambda: order.complete, limit=5.0)
+
+
+async def test_a_first_order_wakes_the_watch() -> None:
+    """Nothing was open for an hour; now a silent stream is noticed within its limit."""
+    venue = TradingVenue()
+    async with venue.trading(claims=CLAIMS) as (exchange, account):
+        await venue.clock.advance(3600.0)
+        await placed(account)
+        events = exchange.events()
+        await venue.clock.advance(SILENCE + 1.0)
+        assert [event.reason for event in await told(events, Reconciled)] == ["the user stream is silent"]

@@ -23,7 +23,9 @@ from venuekit_spec import (
     NOTHING,
     Absence,
     Accepted,
+    Answer,
     Balance,
+    BlockHeight,
     Capability,
     Channel,
     Credentials,
@@ -33,6 +35,7 @@ from venuekit_spec import (
     FeeRates,
     Fill,
     Flow,
+    FundingPayment,
     HttpRequest,
     HttpResponse,
     Instant,
@@ -42,6 +45,7 @@ from venuekit_spec import (
     NewOrder,
     NonceRule,
     OrderEntry,
+    OrderLife,
     OrderNotFound,
     OrderRef,
     OrderReport,
@@ -54,6 +58,7 @@ from venuekit_spec import (
     Resolution,
     Resolver,
     Secret,
+    Send,
     SocketRequest,
     Topic,
     TopicLive,
@@ -61,6 +66,8 @@ from venuekit_spec import (
     UserMessage,
     VenueError,
     VenuekitError,
+    VenueUnavailable,
+    call,
     hookimpl,
     http,
 )
@@ -115,6 +122,14 @@ class Till:
         self.ops: list[str] = []
         self.bodies: list[bytes] = []
         self.balances = {"USD": Decimal(1000), "P1": Decimal(10)}
+        self.positions: list[Position] = []
+        self.payments: list[FundingPayment] = []
+        self.unconfirmed: set[Channel] = set()
+        """Channels whose subscription is not confirmed at once."""
+        self.deaf = False
+        """Calls are not answered."""
+        self.height: int | None = None
+        """Of the chain; None: the venue tells none when it is asked."""
         self.on_place: Callable[[NewOrder], None] = lambda order: None
 
     def keep(self, value: Any) -> str:
@@ -162,6 +177,14 @@ class Till:
         if fault is not None:
             await fault.wait()
         return HttpResponse(200, self.keep(result).encode())
+
+    def answer_call(self, socket: MockWebSocket, said: str) -> None:
+        """What the venue does with a call."""
+        op, key = said.split()
+        self.ops.append(op)
+        result = getattr(self, f"on_{op}")(*self.objects[int(key)])
+        if not self.deaf:
+            socket.push(f"answer {key} {self.keep(result)}")
 
     # --- what each operation does
 
@@ -220,6 +243,20 @@ class Till:
     def on_balances(self) -> Sequence[Balance]:
         return [Balance(asset, total=amount, free=amount) for asset, amount in self.balances.items()]
 
+    def on_positions(self) -> Sequence[Position]:
+        return list(self.positions)
+
+    def on_funding(self, since: Instant) -> Sequence[FundingPayment]:
+        return [payment for payment in self.payments if payment.time >= since]
+
+    def on_set_leverage(self, instrument: str, leverage: Decimal) -> None:
+        self.positions = [evolve(each, leverage=leverage) for each in self.positions]
+
+    def on_height(self) -> BlockHeight:
+        if self.height is None:
+            raise VenueUnavailable("no block yet")
+        return BlockHeight(self.height)
+
     def on_fee_rates(self, instrument: str) -> FeeRates:
         return FeeRates(Decimal("0.001"), Decimal("0.002"))
 
@@ -234,18 +271,24 @@ class Till:
 
 
 class TillMarket:
-    """The market of the connector: one request an operation."""
+    """The market of the connector: one request an operation; placing and cancelling are calls where that was chosen."""
 
-    def __init__(self, till: Till) -> None:
+    def __init__(self, till: Till, order_entry: OrderEntry) -> None:
         self._till = till
+        self._calls = {"place_orders", "cancel"} if order_entry is OrderEntry.SOCKET else frozenset()
 
     def client_order_id(self, number: int) -> str:
         return f"c{number}"
 
     def _ask(self, op: str, *arguments: Any) -> Flow[Any]:
-        body = self._till.keep(arguments).encode()
-        response = yield from http(HttpRequest("POST", f"toy://rest/{op}", body=body, signed=True, label=op))
-        result = self._till.objects[int(response.body)]
+        body = self._till.keep(arguments)
+        if op in self._calls:
+            answer = yield from call(SocketRequest(body, op))
+            result = self._till.objects[int(answer.parts[0])]
+        else:
+            asked = HttpRequest("POST", f"toy://rest/{op}", body=body.encode(), signed=True, label=op)
+            response = yield from http(asked)
+            result = self._till.objects[int(response.body)]
         if isinstance(result, VenueError):
             raise result
         return result
@@ -276,6 +319,15 @@ class TillMarket:
 
     def positions(self) -> Flow[Sequence[Position]]:
         return self._ask("positions")
+
+    def funding(self, since: Instant) -> Flow[Sequence[FundingPayment]]:
+        return self._ask("funding", since)
+
+    def set_leverage(self, instrument: str, leverage: Decimal) -> Flow[None]:
+        return self._ask("set_leverage", instrument, leverage)
+
+    def height(self) -> Flow[BlockHeight]:
+        return self._ask("height")
 
     def fee_rates(self, instrument: str) -> Flow[FeeRates]:
         return self._ask("fee_rates", instrument)
@@ -312,7 +364,9 @@ class TillAuth:
 
 
 class TillSession:
-    """A user frame is the number of a message."""
+    """A user frame is the number of a message. A call goes out as its operation and number, its answer comes as
+    ``answer``, that number, and the number of the result.
+    """
 
     def __init__(self, till: Till) -> None:
         self._till = till
@@ -321,13 +375,18 @@ class TillSession:
         return NOTHING
 
     def want(self, topics: frozenset[Topic], now: Instant) -> Outputs:
-        return [TopicLive(topic) for topic in topics]
+        return [TopicLive(topic) for topic in topics if topic.channel not in self._till.unconfirmed]
 
     def call(self, request: SocketRequest, now: Instant) -> Outputs:
-        raise AssertionError("it takes no calls")
+        return [Send(f"{request.method} {request.key}")]
 
     def feed(self, frame: bytes, now: Instant) -> Outputs:
-        return [self._till.objects[int(frame)]]
+        word, *numbers = frame.decode().split()
+        if word == "live":
+            return [TopicLive(Topic(Channel(channel))) for channel in numbers]
+        if word == "answer":
+            return [Answer(numbers[0], payload=numbers[1])]
+        return [self._till.objects[int(word)]]
 
     def tick(self, now: Instant) -> Outputs:
         return NOTHING
@@ -340,13 +399,14 @@ class TillSession:
 
 
 class TillStream:
-    """The user stream of the connector."""
+    """The user stream of the connector, and the calls where it claims to take them."""
 
-    def __init__(self, till: Till) -> None:
+    def __init__(self, till: Till, *, calls: bool) -> None:
         self._till = till
+        self._calls = calls
 
     def topics(self) -> Collection[Topic]:
-        return (Topic(Channel.USER),)
+        return (Topic(Channel.USER), Topic(Channel.CALLS)) if self._calls else (Topic(Channel.USER),)
 
     def dial(self, topics: Collection[Topic]) -> Flow[Dial]:
         yield from ()
@@ -374,19 +434,26 @@ ASK = Resolver((Resolution.ASK,), Absence(after=10.0))
 class TillConnector(ToyConnector):
     """The plugin: the toy's, and an account."""
 
-    def __init__(self, till: Till, claims: frozenset[Capability], resolver: Resolver) -> None:
+    def __init__(
+        self, till: Till, claims: frozenset[Capability], resolver: Resolver, order_life: OrderLife | None
+    ) -> None:
         super().__init__(RANGES, SOCKET, 1000)
         self._till = till
         self._description = evolve(
             self._description,
             capabilities=claims,
-            topics=(*self._description.topics, TopicRule(Channel.USER, endpoint="user")),
+            topics=(
+                *self._description.topics,
+                TopicRule(Channel.USER, endpoint="user"),
+                TopicRule(Channel.CALLS, endpoint="user"),
+            ),
             environments=(
                 *self._description.environments,
                 Environment("elsewhere", {"rest": "toy://rest"}, real_money=False),
             ),
             credentials=("key",),
             resolver=resolver,
+            order_life=order_life,
             maximum_batch=3,
         )
 
@@ -410,7 +477,7 @@ class TillConnector(ToyConnector):
         credentials: Credentials,
         order_entry: OrderEntry,
     ) -> TillMarket:
-        return TillMarket(self._till)
+        return TillMarket(self._till, order_entry)
 
 
 class StreamingConnector(TillConnector):
@@ -420,7 +487,7 @@ class StreamingConnector(TillConnector):
     def user_stream(
         self, environment: Any, instruments: InstrumentTable, credentials: Credentials
     ) -> TillStream:
-        return TillStream(self._till)
+        return TillStream(self._till, calls=Capability.SOCKET_ORDERS in self._description.capabilities)
 
 
 class TradingVenue(ToyVenue):
@@ -430,10 +497,15 @@ class TradingVenue(ToyVenue):
         super().__init__(pairs)
         self.till = Till()
 
-    def connector(self, claims: frozenset[Capability] = CLAIMS, resolver: Resolver = ASK) -> LoadedConnector:
+    def connector(
+        self,
+        claims: frozenset[Capability] = CLAIMS,
+        resolver: Resolver = ASK,
+        order_life: OrderLife | None = None,
+    ) -> LoadedConnector:
         """The connector; with a user stream where it claims one."""
         kind = StreamingConnector if Capability.USER_STREAM in claims else TillConnector
-        return connect(kind(self.till, claims, resolver), "toy")
+        return connect(kind(self.till, claims, resolver, order_life), "toy")
 
     @asynccontextmanager
     async def trading(
@@ -441,6 +513,7 @@ class TradingVenue(ToyVenue):
         *,
         claims: frozenset[Capability] = CLAIMS,
         resolver: Resolver = ASK,
+        order_life: OrderLife | None = None,
         store: str | InFlightOrderStore = ":memory:",
         limits: PreTradeLimits | None = None,
         **more: Any,
@@ -448,7 +521,7 @@ class TradingVenue(ToyVenue):
         """An exchange with one account, once it has compared with the venue and (where there are some) books are live."""
         self.http.closed = False  # it may have been opened and closed before
         async with open_exchange(
-            self.connector(claims, resolver),
+            self.connector(claims, resolver, order_life),
             clock=self.clock,
             transports=self.transports,
             pacers=PacerRegistry(),
@@ -475,6 +548,12 @@ class TradingVenue(ToyVenue):
         for message in messages:
             socket.push(self.till.keep(message))
         await self.clock.settle()
+
+    def _script(self, socket: MockWebSocket) -> None:
+        if socket.dial.url == "toy://user":
+            socket.on_send = lambda said: self.till.answer_call(socket, str(said))
+        else:
+            super()._script(socket)
 
     def _answer(self, request: HttpRequest) -> HttpResponse | Awaitable[HttpResponse]:
         if request.label and hasattr(self.till, f"on_{request.label}"):

@@ -249,13 +249,20 @@ class Connection:
 
     def _turned(self, link: Link, topic: Topic, reason: str) -> None:
         """A topic of a link was confirmed, or lost for that reason."""
-        if link is self._current and topic.channel is Channel.USER:
+        if link is not self._current:
+            return
+        if topic.channel is Channel.USER:
             self._look(reason, anew=not reason)
+        elif self._user is not None:
+            self._user.changed()
 
     def _look(self, reason: str, *, anew: bool = False) -> None:
         """Tell the account whether its stream is whole, where that has changed; `anew`: also where it is whole again."""
         before, self._user_live = self._user_live, self.serves(Channel.USER)
-        if self._user is None or not (before or self._user_live):
+        if self._user is None:
+            return
+        self._user.changed()
+        if not (before or self._user_live):
             return
         if not self._user_live:
             self._user.lost(reason)

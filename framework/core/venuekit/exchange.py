@@ -19,64 +19,49 @@ imported only when it is asked for.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from functools import partial
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from os import PathLike
 from random import Random
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from anyio import CancelScope, create_task_group
+from anyio import CancelScope
 from anyio.abc import TaskGroup
-from attrs import frozen
 
 from venuekit.books.book import OrderBook
-from venuekit.books.changes import BookDrift, StateChange
 from venuekit.books.counters import Counters
-from venuekit.books.level_entry import OrderBookTrackerEntry
 from venuekit.books.order_book import OrderByOrderBook
 from venuekit.books.order_entry import OrderByOrderEntry
 from venuekit.books.orders import OrderCounters
 from venuekit.books.states import BookState
-from venuekit.books.tracker import AnyEntry, Need, NeedCallback
+from venuekit.books.tracker import AnyEntry
 from venuekit.broadcast import Broadcast, Subscription
+from venuekit.building import build, wanted_topics
 from venuekit.clock import Clock, SystemClock
 from venuekit.clock_offset import ClockOffset, OffsetEstimate
 from venuekit.connection import DIALS, Connection
 from venuekit.drivers.flows import FlowRunner
-from venuekit.drivers.http import HttpTransport
 from venuekit.drivers.tasks import helpers
-from venuekit.drivers.websocket import WebSocketTransport
 from venuekit.events import Event
-from venuekit.feeds import Feeds, TradeFeed
+from venuekit.feeds import Feeds
 from venuekit.link import LinkCounters
 from venuekit.loader import LoadedConnector, load_connector
 from venuekit.pacing import PACERS, PacerRegistry
-from venuekit.sharding import shard, topic_rule
-from venuekit.snapshots import Snapshots
+from venuekit.trading_face import TradingFace
+from venuekit.transports import NetworkTransports, Transports, recording
 from venuekit.venue import Task, Venue
 from venuekit_spec import (
-    CONTRACT_VERSION,
     Auth,
-    Balance,
     Capability,
     Channel,
     Credentials,
     Description,
     Environment,
-    FeeRates,
-    Fill,
-    Instant,
     InstrumentTable,
     LocalError,
-    OrderReport,
-    Permissions,
-    Position,
     RatePool,
     Seconds,
-    SnapshotSource,
-    SyncRule,
     Topic,
     TopOfBook,
     Trade,
@@ -86,13 +71,9 @@ from venuekit_spec import (
 
 if TYPE_CHECKING:
     from venuekit.credentials import Source
-    from venuekit.orders import InFlightOrder, InFlightOrderStore
+    from venuekit.orders import InFlightOrderStore
     from venuekit.trading import (
-        Account,
-        Number,
-        OrderRequest,
         PaperSettings,
-        Placement,
         PreTradeLimits,
     )
 
@@ -105,44 +86,17 @@ OFFSET_PERIOD: Final[Seconds] = 300.0
 _log = logging.getLogger(__name__)
 
 
-class Transports(Protocol):
-    """Where an exchange's requests and sockets go: the network by default, a tape in a replay."""
-
-    @property
-    def http(self) -> HttpTransport:
-        """For requests."""
-        ...
-
-    @property
-    def websockets(self) -> WebSocketTransport:
-        """For sockets."""
-        ...
-
-    def started(self) -> None:
-        """The core has started a task of its own accord, which a replay lets run before the next record."""
-        ...
+B = TypeVar("B", bound=OrderBook)
 
 
-@frozen
-class NetworkTransports:
-    """The real ones."""
+class _Opened(dict[str, B]):
+    """Books by pair, with an answer for those that were not opened."""
 
-    http: HttpTransport
-    websockets: WebSocketTransport
-
-    def started(self) -> None:
-        """Nothing: the network waits for nobody."""
-
-    @classmethod
-    def on(cls, clock: Clock) -> NetworkTransports:
-        """Transports over the network that read time from `clock`."""
-        from venuekit.drivers.anyio_websocket import AnyioWebSocketTransport
-        from venuekit.drivers.httpx_http import HttpxTransport
-
-        return cls(HttpxTransport(clock), AnyioWebSocketTransport(clock))
+    def __missing__(self, pair: str) -> B:
+        raise LocalError(f"{pair!r} was not opened; open are {', '.join(self) or 'none'}")
 
 
-class Exchange:
+class Exchange(TradingFace):
     """One venue in one environment. Made by `open_exchange`.
 
     Its orders are those of an account (`account`); with one account `buy`, `cancel` and their kin are that account's.
@@ -158,10 +112,9 @@ class Exchange:
         venue: Venue,
         entries: Mapping[Topic, AnyEntry],
         feeds: Feeds,
-        connections: list[Connection],
+        connections: Sequence[Connection],
     ) -> None:
-        self.accounts: Mapping[str, Account] = MappingProxyType({})
-        """By name; empty where it was opened without credentials."""
+        super().__init__()
         self.connector = connector
         self.environment = environment
         orders = {
@@ -219,107 +172,14 @@ class Exchange:
                     if book.live or book.state is BookState.CLOSED:
                         break
 
-    # --- trading
+    async def wait_ready(self) -> None:
+        """Return once every book is proven and every account is ready (`Account.wait_ready`).
 
-    def account(self, name: str = "") -> Account:
-        """An account by name, the first one by default. Raises `LocalError` where it was opened without credentials."""
-        if not self.accounts:
-            raise LocalError(
-                f"{self._venue.id} was opened without credentials: it has no account to trade with; "
-                "open it with credentials=..., or with paper=True"
-            )
-        if not name:
-            return next(iter(self.accounts.values()))
-        try:
-            return self.accounts[name]
-        except KeyError:
-            raise LocalError(f"no account {name!r}; there is {', '.join(self.accounts)}") from None
-
-    async def buy(self, pair: str, quantity: Number, price: Number | None = None, **more: Any) -> Placement:
-        """`Account.buy` of the first account."""
-        return await self.account().buy(pair, quantity, price, **more)
-
-    async def sell(self, pair: str, quantity: Number, price: Number | None = None, **more: Any) -> Placement:
-        """`Account.sell` of the first account."""
-        return await self.account().sell(pair, quantity, price, **more)
-
-    async def place(self, request: OrderRequest) -> Placement:
-        """`Account.place` of the first account."""
-        return await self.account().place(request)
-
-    async def place_many(self, requests: Iterable[OrderRequest]) -> Sequence[Placement]:
-        """`Account.place_many` of the first account."""
-        return await self.account().place_many(requests)
-
-    async def cancel(self, order: InFlightOrder | str) -> Placement:
-        """`Account.cancel` of the account that the order is of."""
-        return await self._account_of(order).cancel(order)
-
-    async def cancel_all(self, pairs: Iterable[str] | None = None) -> Sequence[Placement]:
-        """`Account.cancel_all` of the first account."""
-        return await self.account().cancel_all(pairs)
-
-    async def amend(
-        self, order: InFlightOrder | str, *, price: Number | None = None, quantity: Number | None = None
-    ) -> Placement:
-        """`Account.amend` of the account that the order is of."""
-        return await self._account_of(order).amend(order, price=price, quantity=quantity)
-
-    async def order_status(self, order: InFlightOrder | str) -> InFlightOrder:
-        """`Account.status` of the account that the order is of."""
-        return await self._account_of(order).status(order)
-
-    async def open_orders(self, pairs: Iterable[str] | None = None) -> Sequence[OrderReport]:
-        """`Account.open_orders` of the first account."""
-        return await self.account().open_orders(pairs)
-
-    @property
-    def orders(self) -> Mapping[str, InFlightOrder]:
-        """`Account.orders` of the first account."""
-        return self.account().orders
-
-    async def fills(self, pair: str, since: Instant) -> Sequence[Fill]:
-        """`Account.fills` of the first account."""
-        return await self.account().fills(pair, since)
-
-    async def balances(self) -> Sequence[Balance]:
-        """`Account.balances` of the first account."""
-        return await self.account().balances()
-
-    async def positions(self) -> Sequence[Position]:
-        """`Account.positions` of the first account."""
-        return await self.account().positions()
-
-    async def fee_rates(self, pair: str) -> FeeRates:
-        """`Account.fee_rates` of the first account."""
-        return await self.account().fee_rates(pair)
-
-    async def permissions(self) -> Permissions:
-        """`Account.permissions` of the first account."""
-        return await self.account().permissions()
-
-    async def kill(self, reason: str = "") -> None:
-        """`Account.kill` of every account: each refuses at once, then each cancels."""
-        self.account()
-        async with create_task_group() as tasks:
-            for account in self.accounts.values():
-                tasks.start_soon(account.kill, reason)
-
-    def revive(self) -> None:
-        """`Account.revive` of every account."""
-        self.account()
+        That takes as long as it takes; `anyio.fail_after` bounds it.
+        """
+        await self.wait_live()
         for account in self.accounts.values():
-            account.revive()
-
-    async def dead_man_switch(self, timeout: Seconds | None) -> None:  # noqa: ASYNC109  # the venue's
-        """`Account.dead_man_switch` of the first account."""
-        await self.account().dead_man_switch(timeout)
-
-    def _account_of(self, order: InFlightOrder | str) -> Account:
-        """The account that knows an order; the first one where none does, which then says so."""
-        first = self.account()
-        known = (account for account in self.accounts.values() if account.knows(order))
-        return next(known, first)
+            await account.wait_ready()
 
     def close(self, reason: str = "the exchange was closed") -> None:
         """Close every book, and end what is read from here after what is queued. Leaving the ``async with`` does it."""
@@ -418,13 +278,13 @@ async def open_exchange(
     source = connector.hooks.data_source(environment=where)
     keys = _credentials(credentials, description)
     signer = _signer(connector, where, next(iter(keys.values()), None))
-    topics = _topics(pairs, channels, variant, description)
+    topics = wanted_topics(pairs, channels, variant, description)
     async with AsyncExitStack() as stack:
         clock = clock or SystemClock()
         transports = transports or NetworkTransports.on(clock)
         if record is not None:
             transports = stack.enter_context(
-                _recording(transports, record, clock, description, where, topics, keys.values())
+                recording(transports, record, clock, description, where, topics, keys.values())
             )
         stack.push_async_callback(transports.http.aclose)
         random = Random(seed)  # noqa: S311  # jitter, not cryptography
@@ -454,10 +314,18 @@ async def open_exchange(
             ClockOffset(),
             signer,
         )
-        exchange = _build(connector, where, shared, topics, tasks)
+        parts = build(connector, shared, topics)
+        exchange = Exchange(connector, where, shared, parts.entries, parts.feeds, parts.connections)
+        for entry in parts.audited:
+            tasks.start_soon(parts.snapshots.audit, entry)
+        for connection in parts.connections:
+            tasks.start_soon(connection.run)
+        if Capability.SERVER_TIME in description.capabilities:
+            tasks.start_soon(exchange.keep_clock)
         try:
             if paper or (keys and connector.offers("market")):
                 from venuekit.trading.opening import Opening
+                from venuekit.trading.own_orders import OwnOrders
                 from venuekit.trading.paper import PaperSettings as Settings
 
                 opening = Opening(
@@ -468,6 +336,7 @@ async def open_exchange(
                     pacers=pacers,
                     pools=pools,
                     books=exchange.books,
+                    own_orders=OwnOrders(exchange.order_books),
                     store=store,
                     order_entry=order_entry,
                     limits=limits,
@@ -524,112 +393,6 @@ def _signer(connector: LoadedConnector, where: Environment, credentials: Credent
     return connector.hooks.auth(credentials=credentials, environment=where)
 
 
-B = TypeVar("B", bound=OrderBook)
-
-
-class _Opened(dict[str, B]):
-    """Books by pair, with an answer for those that were not opened."""
-
-    def __missing__(self, pair: str) -> B:
-        raise LocalError(f"{pair!r} was not opened; open are {', '.join(self) or 'none'}")
-
-
-def _topics(
-    pairs: Iterable[str], channels: Iterable[str], variant: str, description: Description
-) -> list[Topic]:
-    if isinstance(pairs, str):
-        raise LocalError(f"pairs is a list of pairs, not one text: [{pairs!r}]")
-    if isinstance(channels, str):
-        raise LocalError(f"channels is a list of channels, not one text: [{channels!r}]")
-    try:
-        wanted = [Channel(channel) for channel in channels]
-    except ValueError as error:
-        offered = dict.fromkeys(rule.channel for rule in description.topics)
-        raise LocalError(f"{error}; channels are {', '.join(offered)}") from None
-    varied = Channel.BOOK if Channel.BOOK in wanted else Channel.ORDERS
-    topics = [
-        Topic(channel, pair, variant if channel is varied else "")
-        for pair in dict.fromkeys(pairs)
-        for channel in wanted
-    ]
-    for topic in topics:
-        topic_rule(topic, description)
-    return topics
-
-
-def _build(
-    connector: LoadedConnector, where: Environment, venue: Venue, topics: list[Topic], tasks: TaskGroup
-) -> Exchange:
-    snapshots = Snapshots(venue)
-    entries: dict[Topic, AnyEntry] = {}
-    feeds = Feeds()
-    owners: dict[AnyEntry, Connection] = {}
-
-    def need(entry: AnyEntry, what: Need) -> None:
-        owners[entry].need(entry, what)
-
-    def shadow(entry: AnyEntry, need: NeedCallback) -> AnyEntry:
-        return _entry(connector, venue, entry.topic, entry.rule, need)
-
-    for topic in topics:
-        rule = topic_rule(topic, venue.description)
-        if rule.sync is not None:
-            entry = entries[topic] = _entry(connector, venue, topic, rule.sync, need)
-            entry.book.listeners.append(_teller(venue.events))
-            if rule.sync.overlay and isinstance(entry, OrderBookTrackerEntry):
-                feeds.overlaid[topic.instrument] = entry
-            if rule.sync.snapshot is SnapshotSource.REST or rule.sync.audit is not None:
-                tasks.start_soon(snapshots.audit, entry)
-        elif topic.channel is Channel.TRADES:
-            feeds.trades[topic.instrument] = TradeFeed()
-        elif topic.channel is Channel.TOP:
-            feeds.tops[topic.instrument] = Broadcast()
-    connections: list[Connection] = []
-    for number, part in enumerate(shard(topics, venue.description, venue.instruments), start=1):
-        fed = [entry for entry in entries.values() if entry.topic in part]
-        connection = Connection(
-            f"{venue.id}.{number}", venue, venue.source, part, fed, snapshots, feeds, shadow
-        )
-        connections.append(connection)
-        owners.update(dict.fromkeys(fed, connection))
-    exchange = Exchange(connector, where, venue, entries, feeds, connections)
-    for connection in connections:
-        tasks.start_soon(connection.run)
-    if Capability.SERVER_TIME in venue.description.capabilities:
-        tasks.start_soon(exchange.keep_clock)
-    return exchange
-
-
-def _entry(
-    connector: LoadedConnector,
-    venue: Venue,
-    topic: Topic,
-    rule: SyncRule,
-    need: NeedCallback,
-) -> AnyEntry:
-    """What tracks the book of a topic: of levels, or of orders with the venue's tracker or the standard one."""
-    instrument = venue.instruments[topic.instrument]
-    entry: AnyEntry
-    if topic.channel is not Channel.ORDERS:
-        entry = OrderBookTrackerEntry(topic, instrument, rule, need, venue=venue.id)
-    else:
-        offered = connector.offers("active_order_tracker")
-        tracker = partial(connector.hooks.active_order_tracker, instrument=instrument) if offered else None
-        entry = OrderByOrderEntry(topic, instrument, rule, need, venue=venue.id, tracker=tracker)
-    venue.tracked.add(entry)
-    return entry
-
-
-def _teller(events: Broadcast[Event]) -> Callable[[Any], None]:
-    """A listener that passes on what is an event: not every message of a book is."""
-
-    def tell(message: Any) -> None:
-        if isinstance(message, (StateChange, BookDrift)):
-            events.publish(message)
-
-    return tell
-
-
 def _spawner(tasks: TaskGroup, transports: Transports) -> Callable[[Task], None]:
     def spawn(task: Task) -> None:
         transports.started()
@@ -638,29 +401,4 @@ def _spawner(tasks: TaskGroup, transports: Transports) -> Callable[[Task], None]
     return spawn
 
 
-@contextmanager
-def _recording(
-    transports: Transports,
-    path: str | PathLike[str],
-    clock: Clock,
-    description: Description,
-    where: Environment,
-    topics: list[Topic],
-    keys: Iterable[Credentials],
-) -> Iterator[NetworkTransports]:
-    """The same transports, taped into `path` until the end."""
-    from venuekit.tapes import Header, Recorder, RecordingHttpTransport, RecordingWebSocketTransport, Scrubber
-
-    header = Header(
-        venue=description.venue,
-        environment=where.name,
-        pairs=tuple(dict.fromkeys(topic.instrument for topic in topics)),
-        topics=tuple(str(topic) for topic in topics),
-        contract=CONTRACT_VERSION,
-    )
-    scrubber = Scrubber([secret for key in keys for secret in key.fields.values()])
-    with Recorder(path, clock, header, scrubber=scrubber) as recorder:
-        yield NetworkTransports(
-            RecordingHttpTransport(transports.http, recorder),
-            RecordingWebSocketTransport(transports.websockets, recorder),
-        )
+__all__ = ["MAIN", "Exchange", "NetworkTransports", "Transports", "open_exchange"]

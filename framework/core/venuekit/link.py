@@ -66,10 +66,14 @@ from venuekit_spec import (
     VenueError,
     Wake,
     after,
+    seconds_between,
 )
 
 HOUSEKEEPING: Final[Seconds] = 1.0
 """How often silence and overdue repairs are looked for."""
+
+LEISURE: Final[Seconds] = 10.0
+"""How seldom, at most, where a link feeds no book and all that it is for is confirmed."""
 
 RENEWAL_TIMEOUT: Final[Seconds] = 10.0
 """How long an in-band snapshot may take before it is subscribed to again."""
@@ -264,7 +268,7 @@ class Link:
         began = clock.now()
         until = None if dial.lifetime is None else after(clock.now(), dial.lifetime * LIFETIME_SHARE)
         while True:
-            await clock.sleep(HOUSEKEEPING)
+            await clock.sleep(self._pause(dial, until))
             now = clock.now()
             if dial.silence is not None and now >= after(self.life, dial.silence):
                 self.end(f"no sign of life for {dial.silence:g} s")
@@ -283,6 +287,15 @@ class Link:
             for topic in self._private - self.confirmed:
                 if now >= after(max(began, self._renewals.get(topic, 0)), UNHEARD_TIMEOUT):
                     self.leave(f"{topic} was not confirmed")
+
+    def _pause(self, dial: Dial, until: Instant | None) -> Seconds:
+        """How long nothing needs to be looked at."""
+        if self.books.entries or self._private - self.confirmed:
+            return HOUSEKEEPING
+        now = self._venue.clock.now()
+        silent = None if dial.silence is None else after(self.life, dial.silence)
+        ends = [seconds_between(now, each) for each in (silent, until) if each is not None]
+        return max(HOUSEKEEPING, min([LEISURE, *ends]))
 
     # Frames
 

@@ -1,8 +1,8 @@
 """The private side of one link: what it does with what a session says of the account.
 
-Orders, fills, balances, positions and funding go to the account as they come; repeated ones are harmless there. Numbers of the user
-stream are judged, and a hole is told: the account then asks the venue for what it may have missed. So it does after a frame
-that could not be read, and after a hole in the numbers of the socket itself.
+Orders, fills, balances, positions and funding go to the account as they come; repeated ones are harmless there. Numbers of the
+user stream are judged, and a hole is told: the account then asks the venue for what it may have missed. So it does after a
+frame that could not be read, and after a hole in the numbers of the socket itself.
 
 While two sockets of one account overlap, changes of balances (`Balance.delta`) count from the leading one only: adding a
 change twice would be wrong. What falls between the two is asked for when the other takes over.
@@ -33,13 +33,18 @@ def _nobody(_answer: Answer) -> None:
     """Late answers are told to nobody."""
 
 
+def _unheeded() -> None:
+    """What changes is told to nobody."""
+
+
 @frozen
 class UserHandlers:
     """Who is told of an account's stream.
 
     `receive` has every message but the stream's own numbers. `hole` is told that messages may be missing, `opened` that the
     stream is whole from now on (what came before is to be asked for), `lost` that it is not, each but `opened` with the reason.
-    `late` is told answers of calls that were given up.
+    `late` is told answers of calls that were given up, `changed` that a topic of the account or of its calls was confirmed or
+    lost.
     """
 
     receive: Callable[[UserMessage], None]
@@ -47,6 +52,7 @@ class UserHandlers:
     opened: Callable[[], None]
     lost: Callable[[str], None]
     late: Callable[[Answer], None] = _nobody
+    changed: Callable[[], None] = _unheeded
 
 
 class UserSide:

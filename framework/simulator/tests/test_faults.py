@@ -21,6 +21,7 @@ from venuekit_spec import (
     Dial,
     Instant,
     NetworkError,
+    Outcome,
     Seconds,
     seconds_between,
 )
@@ -106,6 +107,13 @@ def test_the_same_seed_strikes_the_same(seed: int, probability: float) -> None:
         venue.inject(Fault(kind=FaultKind.DROP, probability=probability))
         struck.append([venue.injector.on_frame("x", 0) is not None for _ in range(30)])
     assert struck[0] == struck[1]
+
+
+def test_kinds_are_given_in_any_collection() -> None:
+    """A list, a set, a tuple: the fault is the same."""
+    kinds = [CallKind.PLACE, CallKind.CANCEL]
+    faults = {Fault(kind=FaultKind.LOST, on=given) for given in (kinds, tuple(kinds), set(kinds))}
+    assert faults == {Fault(kind=FaultKind.LOST, on=frozenset(kinds))}
 
 
 # Requests
@@ -573,3 +581,54 @@ async def test_two_runs_of_one_seed_are_the_same(clock: VirtualClock) -> None:
         runs.append((client.heard, venue.injections, own.now() > clock.now()))
     assert runs[0] == runs[1]
     assert len(runs[0][0]) > 50  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+# Handshakes
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (Fault(kind=FaultKind.ERROR_BEFORE, on=[CallKind.CONNECT], times=1), "HTTP 503"),
+        (Fault(kind=FaultKind.ERROR_AFTER, on=[CallKind.CONNECT], times=1, status=502), "HTTP 502"),
+        (Fault(kind=FaultKind.RATE_LIMITED, on=[CallKind.CONNECT], times=1, seconds=0.0), "HTTP 429"),
+        (Fault(kind=FaultKind.CUT, on=[CallKind.CONNECT], times=1), "broke off"),
+        (Fault(kind=FaultKind.LOST, on=[CallKind.CONNECT], times=1), "broke off"),
+        (Fault(kind=FaultKind.STALL, on=[CallKind.CONNECT], times=1), "did not open"),
+        (Fault(kind=FaultKind.RESTART, on=[CallKind.CONNECT], times=1, seconds=0.0), "broke off"),
+    ],
+)
+async def test_a_handshake_is_struck_by_faults_that_name_it(
+    clock: VirtualClock, fault: Fault, told: str
+) -> None:
+    """The client gets no socket, and the venue keeps none; the next handshake succeeds."""
+    venue = await _venue(clock, fault)
+    async with clock.autojump():
+        with pytest.raises(NetworkError, match=told) as failed:
+            await venue.websockets.open(Dial("ws://toy/"))
+    assert failed.value.outcome is Outcome.REJECTED
+    assert not venue.sockets
+    socket = await venue.websockets.open(Dial("ws://toy/"))
+    assert len(venue.sockets) == 1
+    await socket.aclose()
+
+
+@pytest.mark.anyio
+async def test_a_slow_handshake_opens_later(clock: VirtualClock) -> None:
+    """By as much as the fault says."""
+    venue = await _venue(clock, Fault(kind=FaultKind.SLOW, on=[CallKind.CONNECT], seconds=3.0))
+    begun = clock.now()
+    async with clock.autojump():
+        socket = await venue.websockets.open(Dial("ws://toy/"))
+    assert seconds_between(begun, clock.now()) == 3.0
+    await socket.aclose()
+
+
+@pytest.mark.anyio
+async def test_faults_that_name_no_kind_leave_handshakes_alone(clock: VirtualClock) -> None:
+    """A plan that counts requests does not count sockets."""
+    venue = await _venue(clock, Fault(kind=FaultKind.ERROR_BEFORE, nth=1))
+    socket = await venue.websockets.open(Dial("ws://toy/"))
+    assert not venue.injections
+    await socket.aclose()

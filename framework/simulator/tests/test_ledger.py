@@ -50,9 +50,13 @@ def test_spot_settlement_moves_and_makes_nothing(price: Decimal, quantity: Decim
     bought = settlement.settle("ann", Side.BUY, price, quantity, rate)
     sold = settlement.settle("bob", Side.SELL, price, quantity, rate)
     assert ledger.sums() == before
-    assert (bought.asset, sold.asset) == ("BTC", "USDT")
-    assert abs(bought.amount) <= EXACT.multiply(quantity, abs(rate))
-    assert EXACT.subtract(ledger.free("ann", "BTC"), D("1e15")) == EXACT.subtract(quantity, bought.amount)
+    assert (bought.fee.asset, sold.fee.asset) == ("BTC", "USDT")
+    assert abs(bought.fee.amount) <= EXACT.multiply(quantity, abs(rate))
+    assert EXACT.subtract(ledger.free("ann", "BTC"), D("1e15")) == EXACT.subtract(quantity, bought.fee.amount)
+    settlement.unsettle(sold)
+    settlement.unsettle(bought)
+    assert [balance.total for balance in ledger.balances("ann")] == [D("1e15"), D("1e30")]
+    assert not any(balance.total for balance in ledger.balances(FEES))
 
 
 def test_cuts_go_towards_zero() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -22,7 +24,7 @@ from venuekit.drivers.httpx_http import HttpxTransport
 from venuekit_simulator import Fault, FaultKind, FaultPlan, LocalVenue, MachineClock
 from venuekit_simulator.cli import command
 from venuekit_simulator.plugins import DialectError, load_dialect
-from venuekit_simulator.server import serve
+from venuekit_simulator.server import listen, serve
 from venuekit_spec import CallKind, DeadlinePassed, Dial, HttpRequest, LocalError, NetworkError
 
 PLACE = frozenset({CallKind.PLACE})
@@ -230,3 +232,22 @@ def test_a_process_says_where_it_is_and_ends_cleanly(number: signal.Signals) -> 
     process.send_signal(number)
     rest, errors = process.communicate(timeout=20)
     assert (rest, errors, process.returncode) == ("", "", 0)
+
+
+@pytest.mark.anyio
+async def test_connections_are_without_nagles_algorithm() -> None:
+    """A reply of two writes would wait for a delayed acknowledgement, 40 ms."""
+    accepted: asyncio.Queue[socket.socket] = asyncio.Queue()
+
+    async def told(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        accepted.put_nowait(writer.get_extra_info("socket"))
+        writer.close()
+
+    with listen("127.0.0.1", 0) as listener:
+        async with await asyncio.start_server(told, sock=listener):
+            _, client = await asyncio.open_connection(*listener.getsockname())
+            with anyio.fail_after(10):
+                connection = await accepted.get()
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            client.close()
+            await client.wait_closed()

@@ -18,11 +18,14 @@ from venuekit_simulator.venue import LocalVenue
 from venuekit_spec import (
     DeadlinePassed,
     Dial,
+    EngineEvent,
     HttpRequest,
     Instant,
+    LevelChanged,
     LocalError,
     NetworkError,
     NewOrder,
+    OrderChanged,
     Outcome,
     Side,
     after,
@@ -348,3 +351,51 @@ async def _expect_network_error(venue: LocalVenue, request: HttpRequest) -> None
 
 def _sale(id_: str) -> NewOrder:
     return NewOrder(PAIR, Side.SELL, Decimal(1), id_, price=Decimal(10))
+
+
+async def test_the_order_flow_pauses_and_goes_on(clock: VirtualClock) -> None:
+    """Paused, the market stands still and everything else works; resumed, it moves again. Twice is once."""
+    venue = LocalVenue(ToyPlugin(), clock=clock, seed=1)
+    moved: list[EngineEvent] = []
+    venue.engine.listen(moved.append)
+    async with clock.autojump():
+        await clock.sleep(5.0)
+        assert venue.sockets == ()
+        assert moved
+        for _ in range(2):
+            venue.pause_flow()
+        moved.clear()
+        await clock.sleep(60.0)
+        assert (await venue.http.send(placing("a"))).status == 200
+        assert {each.order.account for each in moved if isinstance(each, OrderChanged)} == {ALICE}
+        moved.clear()
+        for _ in range(2):
+            venue.resume_flow()
+        await clock.sleep(10.0)
+        assert venue.sockets == ()
+    trades = [each for each in moved if isinstance(each, OrderChanged)]
+    assert 100 < len(trades) < 2000
+
+
+async def test_a_listener_may_pause_the_flow(clock: VirtualClock) -> None:
+    """In the midst of a step: that one is the last."""
+    venue = LocalVenue(ToyPlugin(), clock=clock, seed=1)
+    heard: list[EngineEvent] = []
+
+    def pause(event: EngineEvent) -> None:
+        heard.append(event)
+        venue.pause_flow()
+
+    venue.engine.listen(pause)
+    async with clock.autojump():
+        await clock.sleep(30.0)
+        assert venue.sockets == ()
+    assert len({each.time for each in heard if isinstance(each, LevelChanged)}) == 1
+
+
+async def test_a_venue_without_flow_has_none_to_pause(clock: VirtualClock) -> None:
+    """Nothing happens."""
+    venue = LocalVenue(ToyPlugin(), clock=clock, flow=False)
+    venue.pause_flow()
+    venue.resume_flow()
+    assert venue.timeline.next is None

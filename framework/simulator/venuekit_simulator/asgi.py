@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any, Final, Protocol, TypeAlias
 
 import anyio
@@ -125,28 +126,35 @@ class VenueApp:
         """Carry frames both ways until one side is done."""
         async with anyio.create_task_group() as group:
             group.start_soon(_carry_up, socket, receive, group.cancel_scope)
-            while True:
-                await self._venue.timeline.wait(end.stirred)
-                while end.outbox:
-                    frame = end.outbox.popleft()
-                    key = "text" if isinstance(frame, str) else "bytes"
-                    await send({"type": "websocket.send", key: frame})
-                if end.silent or end.lost or end.goodbye is not None:
-                    break
-            if end.goodbye is not None:
-                code, reason = end.goodbye
-                await send({"type": "websocket.close", "code": code, "reason": reason})
-            elif end.lost:
-                if self._wire is None or not self._wire.abort(scope):
-                    await send({"type": "websocket.close", "code": INTERNAL_ERROR, "reason": ""})
-            else:
-                if self._wire is not None:
-                    self._wire.hold(scope)
-                timeline = self._venue.timeline
-                await timeline.wait(lambda: self._closing, after(timeline.now, SILENCE))
-                if self._wire is not None:
-                    self._wire.abort(scope)
-            group.cancel_scope.cancel()
+            with suppress(
+                OSError
+            ):  # nobody is there to send to any more: the other direction hears of it, and ends both
+                await self._carry_down(end, scope, send)
+                group.cancel_scope.cancel()
+
+    async def _carry_down(self, end: _NetworkEnd, scope: Scope, send: SendMessage) -> None:
+        """Carry frames to the client until the venue is done. Raises `OSError` where the client is gone."""
+        while True:
+            await self._venue.timeline.wait(end.stirred)
+            while end.outbox:
+                frame = end.outbox.popleft()
+                key = "text" if isinstance(frame, str) else "bytes"
+                await send({"type": "websocket.send", key: frame})
+            if end.silent or end.lost or end.goodbye is not None:
+                break
+        if end.goodbye is not None:
+            code, reason = end.goodbye
+            await send({"type": "websocket.close", "code": code, "reason": reason})
+        elif end.lost:
+            if self._wire is None or not self._wire.abort(scope):
+                await send({"type": "websocket.close", "code": INTERNAL_ERROR, "reason": ""})
+        else:
+            if self._wire is not None:
+                self._wire.hold(scope)
+            timeline = self._venue.timeline
+            await timeline.wait(lambda: self._closing, after(timeline.now, SILENCE))
+            if self._wire is not None:
+                self._wire.abort(scope)
 
 
 @define(eq=False)

@@ -1,7 +1,7 @@
 """Calls: a request of either transport, as faults see it.
 
-A request by HTTP and one by socket differ in how they are refused and in what a lost reply looks like; `Call` is what is the
-same.
+Requests by HTTP, by socket and for a socket differ in how they are refused and in what a lost reply looks like; `Call` is what
+is the same.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from venuekit_simulator.injection import mangled
 from venuekit_simulator.sockets import ServerSocket
 from venuekit_simulator.timeline import Timeline
 from venuekit_spec import (
+    CallKind,
     Dialect,
     Hangup,
     HttpRequest,
@@ -29,6 +30,7 @@ from venuekit_spec import (
     Seconds,
     Send,
     ServerOutputs,
+    ServerSession,
     after,
 )
 
@@ -55,6 +57,10 @@ class Call(Protocol):
 
     def reply(self, *, later: Seconds = 0.0, not_before: Instant = 0) -> None:
         """Send the reply: `later` than usual, or so that it arrives at an instant or after it."""
+        ...
+
+    def kind(self, dialect: Dialect) -> CallKind:
+        """What it is about."""
         ...
 
     def mangle(self, kind: FaultKind, dice: Random) -> None:
@@ -96,6 +102,10 @@ class HttpExchange:
         self._ended = ended
         self._response: HttpResponse | None = None
 
+    def kind(self, dialect: Dialect) -> CallKind:
+        """As `Call`."""
+        return dialect.kind(self.message)
+
     def handle(self, dialect: Dialect, now: Instant) -> None:
         """As `Call`."""
         self._response = dialect.http(self.message, now)
@@ -136,6 +146,59 @@ class HttpExchange:
             self._timeline.stir()
 
 
+class Handshake(HttpExchange):
+    """The request that opens a socket. `accept` gets the session and how much later the socket is to open.
+
+    A session that is refused after all, or lost, is closed before it was opened.
+    """
+
+    def __init__(
+        self,
+        message: HttpRequest,
+        answer: Callable[[HttpResponse | None], None],
+        timeline: Timeline,
+        latency: Callable[[], Seconds],
+        ended: Callable[[HttpExchange], None],
+        accept: Callable[[ServerSession, Seconds], None],
+    ) -> None:
+        super().__init__(message, answer, timeline, latency, ended)
+        self._accept = accept
+        self._session: ServerSession | None = None
+
+    def kind(self, dialect: Dialect) -> CallKind:
+        """As `Call`."""
+        return CallKind.CONNECT
+
+    def handle(self, dialect: Dialect, now: Instant) -> None:
+        """As `Call`."""
+        answer = dialect.connect(self.message, now)
+        if isinstance(answer, HttpResponse):
+            self._response = answer
+        else:
+            self._session = answer
+
+    def reply(self, *, later: Seconds = 0.0, not_before: Instant = 0) -> None:
+        """As `Call`; a socket that opens is nobody's reply any more."""
+        session, self._session = self._session, None
+        if session is None or self._response is not None:
+            self._close(session)
+            super().reply(later=later, not_before=not_before)
+        else:
+            self.stall()
+            self._accept(session, later)
+
+    def lose(self, *, cut: bool = True) -> None:
+        """As `Call`."""
+        session, self._session = self._session, None
+        self._close(session)
+        super().lose(cut=cut)
+
+    @staticmethod
+    def _close(session: ServerSession | None) -> None:
+        if session is not None:
+            session.closed()
+
+
 class SocketCall:
     """A frame of a client. What the session says to it at once is its reply."""
 
@@ -146,6 +209,10 @@ class SocketCall:
         self._socket = socket
         self._timeline = timeline
         self._outputs: ServerOutputs = ()
+
+    def kind(self, dialect: Dialect) -> CallKind:
+        """As `Call`."""
+        return dialect.kind(self.message)
 
     def handle(self, dialect: Dialect, now: Instant) -> None:
         """As `Call`."""

@@ -14,13 +14,17 @@ command it was told of.
 `OrderEvent.last` rises by one per instrument. In the book by order a MATCH that takes all of an order is its end; DONE is an
 end without a trade, or the way out of the book of an order that is amended (it then comes back by OPEN, if it comes back).
 
+Trades can be taken back (`undo`), as long as they are among the last of their instrument (`journal.MEMORY`). An order that
+would then trade at once, or may not rest, is open outside of the book and enters at the first command, or `tick`, of a later
+instant: an undo by itself trades nothing. Open orders for which there is no money any more are cancelled, the newest first;
+what was spent in a trade that stays leaves less than nothing, and nothing new is taken until it is made up: all is conserved.
+
 Orders that are good until a date end at the first command, or `tick`, at or after it. Block heights (`TimeInForce.GTB`) are the
 dialect's: the engine lets such orders rest, and the dialect cancels them. An order sized in quote units must be a market order.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
@@ -32,18 +36,17 @@ from attrs import evolve
 
 from venuekit_simulator.accounts import LiveOrder, Records
 from venuekit_simulator.checks import broken, check_order
-from venuekit_simulator.exact import EXACT, total
 from venuekit_simulator.floor import Floor
+from venuekit_simulator.journal import trade_number
 from venuekit_simulator.ledger import FEES, Ledger
+from venuekit_simulator.outbox import Outbox
 from venuekit_simulator.perpetual import HIGHEST_LEVERAGE, PerpetualSettlement
-from venuekit_simulator.reasons import DELISTED, GOOD_TILL_DATE
+from venuekit_simulator.reasons import DELISTED, GOOD_TILL_DATE, UNFUNDED
 from venuekit_simulator.settlement import Settlement
-from venuekit_simulator.triggers import reached
 from venuekit_spec import (
     Balance,
     BalanceChanged,
     BookImage,
-    DuplicateClientOrderId,
     EngineEvent,
     EngineRefusal,
     Execution,
@@ -53,7 +56,6 @@ from venuekit_spec import (
     Instant,
     InstrumentStatus,
     InstrumentTable,
-    InsufficientFunds,
     Listing,
     LocalError,
     NewOrder,
@@ -64,13 +66,11 @@ from venuekit_spec import (
     PositionChanged,
     Refused,
     RestingOrder,
-    RuleViolated,
     SelfTradePrevention,
     Side,
     StatusChange,
     TimeInForce,
     Unit,
-    Unsupported,
     VenueAccount,
     VenueOrder,
 )
@@ -89,16 +89,13 @@ class MatchingEngine:
         self._numbers = count(origin)
         trades = count(origin // 2)
         self._records: dict[str, Records] = {FEES: Records()}
-        self._untold: deque[EngineEvent] = deque()
-        self._telling = False
+        self._outbox = Outbox()
         self._floors = {
             listing.instrument.id: Floor(
-                listing, self.ledger, self._records, self._untold.append, lambda: next(trades)
+                listing, self.ledger, self._records, self._outbox.note, lambda: next(trades)
             )
             for listing in listed
         }
-        self._listeners: dict[int, Callable[[EngineEvent], None]] = {}
-        self._listener_numbers = count()
         self._fundings = count(1)
         self._expiries: list[tuple[Instant, int, LiveOrder]] = []
         for account in accounts:
@@ -121,7 +118,7 @@ class MatchingEngine:
 
     def levels(self, instrument: str, side: Side) -> int:
         """How many prices a side of the book has."""
-        return len(self._floor(instrument).sides[side])
+        return len(self._floor(instrument).book.sides[side])
 
     def is_open(self, account: str, order: OrderRef) -> bool:
         """Whether the account has an open order of that name."""
@@ -135,13 +132,7 @@ class MatchingEngine:
 
     def listen(self, listener: Callable[[EngineEvent], None]) -> Callable[[], None]:
         """Tell `listener` of every event from now on; the result ends it."""
-        number = next(self._listener_numbers)
-        self._listeners[number] = listener
-
-        def end() -> None:
-            self._listeners.pop(number, None)
-
-        return end
+        return self._outbox.listen(listener)
 
     # Commands
 
@@ -160,7 +151,7 @@ class MatchingEngine:
         with self._command(now):
             records, floor = self._account(account), self._floor(order.instrument)
             check_order(order, floor.instrument, floor.last, now)
-            self._check_account(records, order, floor)
+            floor.check_account(account, order)
             live = LiveOrder(
                 account,
                 next(self._numbers),
@@ -171,10 +162,9 @@ class MatchingEngine:
                 now,
                 self_trade,
             )
-            self._check_entry(live, floor)
+            floor.check_entry(live)
             records.add(live)
-            if order.time_in_force is TimeInForce.GTD and order.expires is not None:
-                heappush(self._expiries, (order.expires, live.number, live))
+            self._note_expiry(live)
             floor.take(live, now)
             floor.run_triggers(now)
         return live.view()
@@ -198,20 +188,13 @@ class MatchingEngine:
             floor = self._floor(live.intent.instrument)
             new_price = live.price if price is None else price
             new_quantity = live.quantity if quantity is None else quantity
-            assert new_quantity is not None, "an open order is sized in base units"
+            if new_quantity is None:
+                broken(EngineRefusal.UNSUPPORTED, "an order sized in quote units has no other terms")
             wanted = evolve(live.intent, price=new_price, quantity=new_quantity, deadline=None)
             check_order(wanted, floor.instrument, floor.last, now)
             new_price = None if new_price is None else floor.price(new_price)
-            self._check_amended(live, floor, new_price, new_quantity)
-            if live.waiting:
-                floor.adjust(live, new_price, new_quantity, now)
-            elif new_price != live.price or new_quantity > (live.quantity or 0):
-                floor.leave(live, now)
-                floor.adjust(live, new_price, new_quantity, now)
-                floor.enter(live, now)
-                floor.run_triggers(now)
-            elif new_quantity != live.quantity:
-                floor.shrink(live, new_quantity, now)
+            floor.check_amended(live, new_price, new_quantity)
+            floor.amend(live, new_price, new_quantity, now)
         return live.view()
 
     def set_status(self, instrument: str, status: InstrumentStatus, now: Instant) -> None:
@@ -220,7 +203,7 @@ class MatchingEngine:
             floor = self._floor(instrument)
             floor.instrument = evolve(floor.instrument, status=status)
             self.instruments.replace(floor.instrument)
-            self._untold.append(StatusChange(instrument=instrument, status=status, time=now))
+            self._outbox.note(StatusChange(instrument=instrument, status=status, time=now))
             if status is InstrumentStatus.DELISTED:
                 for records in self._records.values():
                     for live in tuple(records.open.values()):
@@ -261,17 +244,31 @@ class MatchingEngine:
             for account, position, amount in settlement.fund(rate, floor.last):
                 key = f"f{next(self._fundings)}"
                 payment = FundingPayment(key, instrument, asset, amount, rate, position, now)
-                self._untold.append(FundingPaid(account, payment))
+                self._outbox.note(FundingPaid(account, payment))
 
     def undo(self, keys: Collection[str], now: Instant) -> Sequence[VenueOrder]:
-        """Raises `Unsupported`: this engine cannot take trades back."""
-        raise Unsupported(f"the engine cannot undo {len(keys)} executions at {now}")
+        """Take back trades, by the keys of their executions; their orders as they stand then, oldest first.
+
+        Raises `Refused`, and takes nothing back, where a key is of no trade or of one that is too old.
+        """
+        with self._command(now):
+            concerned: list[LiveOrder] = []
+            for floor, numbers in self._trades_of(keys).items():
+                concerned += floor.take_back(numbers, now)
+            for account in dict.fromkeys(order.account for order in concerned):
+                self._cancel_unfunded(account, now)
+            for order in concerned:
+                if not order.over:
+                    self._note_expiry(order)
+        return [order.view() for order in sorted(concerned, key=lambda each: each.number)]
 
     def tick(self, now: Instant) -> Instant | None:
-        """End the orders whose date has come; the next such instant, None where no order has one."""
+        """Do what is due by itself (dates of orders, orders that enter again); the next such instant, None for none."""
         with self._command(now):
             pass
-        return self._expiries[0][0] if self._expiries else None
+        due = [each.resumes for each in self._floors.values()]
+        due += [expires for expires, _, _ in self._expiries[:1]]
+        return min((each for each in due if each is not None), default=None)
 
     # Queries
 
@@ -315,11 +312,11 @@ class MatchingEngine:
 
     def book(self, instrument: str, depth: int | None = None) -> BookImage:
         """The book by level, the best `depth` levels of each side."""
-        return self._floor(instrument).image(depth)
+        return self._floor(instrument).book.image(depth)
 
     def resting(self, instrument: str) -> Sequence[RestingOrder]:
         """The book by order: bids then asks, best first, in queue order."""
-        return self._floor(instrument).resting()
+        return self._floor(instrument).book.resting()
 
     # Inside
 
@@ -343,78 +340,40 @@ class MatchingEngine:
             broken(EngineRefusal.UNSUPPORTED, f"{instrument} has no positions")
         return settlement
 
-    def _check_account(self, records: Records, order: NewOrder, floor: Floor) -> None:
-        """What the account's other open orders have against a new one."""
-        if order.client_order_id and records.uses(order.client_order_id):
-            raise DuplicateClientOrderId(
-                f"an open order has the client id {order.client_order_id}", code=EngineRefusal.DUPLICATE
-            )
-        most = floor.instrument.maximum_open_orders
-        if most is not None and not records.house and records.counts[order.instrument] >= most:
-            broken(EngineRefusal.OPEN_ORDERS, f"there are {most} open orders, and no more are allowed")
+    def _trades_of(self, keys: Collection[str]) -> dict[Floor, set[int]]:
+        """The trades of some executions, by floor."""
+        found: dict[Floor, set[int]] = {}
+        for key in keys:
+            trade = trade_number(key)
+            floor = next((each for each in self._floors.values() if trade in each.journal), None)
+            if trade is None or floor is None:
+                raise Refused(f"there is no trade {key!r} to take back", code=EngineRefusal.NOT_FOUND)
+            found.setdefault(floor, set()).add(trade)
+        return found
 
-    def _check_entry(self, live: LiveOrder, floor: Floor) -> None:
-        """What book, position and funds have against a new order."""
-        intent = live.intent
-        if intent.reduce_only:
-            self._check_reducing(live, floor, live.remaining)
-        waits = intent.trigger_price is not None and not reached(intent, floor.last)
-        if waits or live.price is not None:
-            if not waits and live.price is not None:
-                self._check_post_only(live, floor, live.price)
-            required = floor.required(live, live.price, live.remaining)
-        else:
-            found = floor.plan(live)
-            if not found.base and not found.stopped:
-                raise Refused("nothing is there to trade with", code=EngineRefusal.NO_LIQUIDITY)
-            quote = intent.unit is Unit.QUOTE
-            required = floor.settlement.required(
-                live.account,
-                live.side,
-                found.base if quote else live.remaining,
-                intent.quantity if quote else found.quote,
-                reduce_only=intent.reduce_only,
-            )
-        self._check_funds(live, floor, required)
+    def _cancel_unfunded(self, account: str, now: Instant) -> None:
+        """The newest open orders that hold what is not there any more are cancelled."""
+        for live in reversed(tuple(self._account(account).open.values())):
+            floor = self._floor(live.intent.instrument)
+            if (
+                not live.over
+                and live.held
+                and self.ledger.free(account, floor.settlement.asset(live.side)) < 0
+            ):
+                floor.end(live, OrderStatus.CANCELED, UNFUNDED, now)
 
-    def _check_amended(self, live: LiveOrder, floor: Floor, price: Decimal | None, quantity: Decimal) -> None:
-        if quantity <= live.filled:
-            broken(EngineRefusal.QUANTITY, f"{live.filled} of the order are filled, {quantity} is not more")
-        remaining = EXACT.subtract(quantity, live.filled)
-        if live.intent.reduce_only:
-            self._check_reducing(live, floor, remaining)
-        if price is not None and not live.waiting:
-            self._check_post_only(live, floor, price)
-        self._check_funds(live, floor, floor.required(live, price, remaining))
-
-    @staticmethod
-    def _check_post_only(live: LiveOrder, floor: Floor, price: Decimal) -> None:
-        if live.intent.post_only and floor.crosses(live.side, price):
-            raise Refused("the post-only order would trade at once", code=EngineRefusal.POST_ONLY)
-
-    @staticmethod
-    def _check_reducing(live: LiveOrder, floor: Floor, remaining: Decimal) -> None:
-        others = total(each.remaining for each in floor.reducing(live.account, live.side) if each is not live)
-        room = floor.settlement.reducible(live.account, live.side)
-        if EXACT.add(others, remaining) > room:
-            raise RuleViolated(
-                f"{remaining} besides {others} is more than the position has, {room}",
-                code=EngineRefusal.REDUCE_ONLY,
-            )
-
-    def _check_funds(self, live: LiveOrder, floor: Floor, required: Decimal) -> None:
-        asset = floor.settlement.asset(live.side)
-        free = EXACT.add(self.ledger.free(live.account, asset), live.held)
-        if required > free:
-            raise InsufficientFunds(
-                f"{required} {asset} are needed and {free} are free", code=EngineRefusal.FUNDS
-            )
+    def _note_expiry(self, live: LiveOrder) -> None:
+        expires = live.intent.expires
+        if live.intent.time_in_force is TimeInForce.GTD and expires is not None:
+            heappush(self._expiries, (expires, live.number, live))
 
     @contextmanager
     def _command(self, now: Instant) -> Iterator[None]:
         """A command, carried out whole; its events are told at its end, also where it is refused."""
         try:
             self._expire(now)
+            for floor in self._floors.values():
+                floor.resume(now)
             yield
         finally:
             self._tell(now)
@@ -426,21 +385,12 @@ class MatchingEngine:
                 self._floor(live.intent.instrument).end(live, OrderStatus.EXPIRED, GOOD_TILL_DATE, now)
 
     def _tell(self, now: Instant) -> None:
-        """Tell everything untold; inside a listener's own command that is left to whoever is telling already."""
-        note = self._untold.append
+        """Note what changed in sum, and tell everything."""
+        note = self._outbox.note
         for floor in self._floors.values():
-            floor.settle_levels(now)
+            floor.book.settle_levels(now)
             for account, position in floor.settlement.take_changes(now):
                 note(PositionChanged(account, position))
         for account, balance in self.ledger.take_changes(now):
             note(BalanceChanged(account, balance))
-        if self._telling:
-            return
-        self._telling = True
-        try:
-            while self._untold:
-                event = self._untold.popleft()
-                for listener in tuple(self._listeners.values()):
-                    listener(event)
-        finally:
-            self._telling = False
+        self._outbox.tell()

@@ -4,7 +4,7 @@ A plan is a list of `Fault`s, as values or as TOML::
 
     [[fault]]
     kind = "lost"              # what: a `FaultKind`
-    on = ["place", "cancel"]   # requests of which kind (`CallKind`); none named: of every kind
+    on = ["place", "cancel"]   # requests of which kind (`CallKind`); none named: of all but "connect"
     probability = 0.1          # how often: a probability, or `nth`, or `at`; none of them: every time
 
     [[fault]]
@@ -40,8 +40,9 @@ What a fault may name beside its kind, by kind:
     restart            any     on, seconds             the venue starts anew; orders and balances are kept
     unreachable        any     on, seconds, how        the way to the venue is gone for `seconds` (`Unreachable`)
 
-"Any" strikes on a request with `on`, and by itself with `at`. An HTTP request is lost when its connection ends without a
-reply. Truncated and corrupted HTTP replies keep their status.
+A request may be a handshake, where `on` names "connect"; faults that name no kind leave handshakes alone. "Any" strikes on a
+request with `on`, and by itself with `at`. An HTTP request is lost when its connection ends without a reply. Truncated and
+corrupted HTTP replies keep their status.
 """
 
 from __future__ import annotations
@@ -164,8 +165,8 @@ class Fault:
 
     How often: each time with `probability`, or the `nth` time (from 1), or from `at` on (seconds after the start; faults of
     frames and requests strike the first that comes then). `times` bounds how often in all; 0 is for ever. `on`: requests of
-    these kinds; empty: of any. `transport`: only requests that came this way. Raises `FaultPlanError` for what its kind
-    does not know or cannot be.
+    these kinds (any collection of them); empty: of any but `CONNECT`. `transport`: only requests that came this way. Raises
+    `FaultPlanError` for what its kind does not know or cannot be.
     """
 
     kind: FaultKind

@@ -9,11 +9,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from random import Random
+from typing import Final
 
 from attrs import define, frozen
 
 from venuekit_simulator.faults import Fault, FaultKind, Target, Transport
 from venuekit_spec import CallKind, Instant, after
+
+_USUAL: Final = frozenset(CallKind) - {CallKind.CONNECT}
+"""What faults of requests strike that name no kind. No handshakes: how many there are is the client's business."""
 
 
 @frozen
@@ -87,7 +91,7 @@ class Injector:
             [
                 each
                 for each in self._armed[Target.REQUEST]
-                if (not each.fault.on or kind in each.fault.on) and each.fault.transport in {None, transport}
+                if kind in (each.fault.on or _USUAL) and each.fault.transport in {None, transport}
             ],
             now,
             kind,

@@ -8,7 +8,7 @@ it realised are then what they would be without the others.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -16,9 +16,23 @@ from attrs import define
 
 from venuekit_simulator.accounts import LiveOrder
 from venuekit_simulator.settlement import Settled, Settlement
+from venuekit_spec import Liquidity
 
 MEMORY: Final = 10_000
 """How many trades of an instrument can be taken back."""
+
+_LETTERS: Final[Mapping[Liquidity, str]] = {Liquidity.MAKER: "m", Liquidity.TAKER: "t"}
+
+
+def execution_key(trade: int, liquidity: Liquidity) -> str:
+    """The key of one side of a trade."""
+    return f"{trade}{_LETTERS[liquidity]}"
+
+
+def trade_number(key: str) -> int | None:
+    """The trade of which this is the key of a side; None for what is no key."""
+    number, letter = key[:-1], key[-1:]
+    return int(number) if number.isascii() and number.isdigit() and letter in _LETTERS.values() else None
 
 
 @define(eq=False)
@@ -36,18 +50,26 @@ class Trade:
 
 
 class Journal:
-    """The last trades of one instrument."""
+    """The last trades of one instrument; by its number a trade is `in` it."""
 
     def __init__(self) -> None:
-        self._trades: deque[Trade] = deque(maxlen=MEMORY)
+        self._trades: deque[Trade] = deque()
+        self._numbers: set[int] = set()
 
     def note(self, trade: Trade) -> None:
         """The newest."""
         self._trades.append(trade)
+        self._numbers.add(trade.number)
+        if len(self._trades) > MEMORY:
+            self._numbers.discard(self._trades.popleft().number)
 
-    def numbers(self) -> Collection[int]:
-        """Those of all trades that can be taken back."""
-        return {trade.number for trade in self._trades}
+    @property
+    def newest(self) -> Trade | None:
+        """The newest trade; None where there is none, or all were taken back."""
+        return self._trades[-1] if self._trades else None
+
+    def __contains__(self, number: object) -> bool:
+        return number in self._numbers
 
     def take_back(self, numbers: Collection[int], settlement: Settlement) -> Sequence[Trade]:
         """Unsettle these trades, and forget them; they are returned, the newest first."""
@@ -62,6 +84,7 @@ class Journal:
                     settlement.unsettle(side)
             if trade.number in numbers:
                 missing -= 1
+                self._numbers.discard(trade.number)
                 if later:
                     later[-1].last = trade.last
             else:

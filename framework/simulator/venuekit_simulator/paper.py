@@ -109,7 +109,7 @@ class LocalMarket:
 
     def positions(self) -> Flow[Sequence[Position]]:
         """Positions that are not flat."""
-        return _at_once(self._positions)
+        return _at_once(self._desk.positions)
 
     def funding(self, since: Instant) -> Flow[Sequence[FundingPayment]]:
         """None is paid: nobody tells a paper market the rates."""
@@ -161,11 +161,6 @@ class LocalMarket:
         for order_id in gone:
             self._desk.cancel(OrderRef("", order_id=order_id))
         return gone
-
-    def _positions(self) -> Sequence[Position]:
-        now = self._desk.expire()
-        found = (each.position(ACCOUNT, now) for each in self._desk.settlements.values())
-        return [position for position in found if position is not None]
 
 
 def _unsupported(reason: str) -> Flow[Any]:

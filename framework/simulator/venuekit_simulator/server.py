@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
 from typing import Any, Final, cast
 
+import anyio
 import uvicorn
 
 from venuekit_simulator.asgi import Scope, VenueApp
@@ -53,10 +54,19 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         self._ready()
 
+    async def main_loop(self) -> None:
+        """Serve until told to end. Being cancelled is that too: what was started is ended before the cancellation goes on."""
+        try:
+            await super().main_loop()
+        except asyncio.CancelledError:
+            await self.shutdown()
+            raise
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End, without waiting for what is held in silence."""
         self._app.close()
-        await super().shutdown(sockets)
+        with anyio.CancelScope(shield=True):
+            await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """End on SIGTERM and Ctrl-C; asked twice, at once."""
@@ -88,11 +98,17 @@ class _Server(uvicorn.Server):
                 yield protocol.transport
 
 
-def _tcp(listener: socket.socket) -> socket.socket:
-    """The same socket, known as TCP by name: asyncio switches Nagle's algorithm off for such connections only.
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens. Raises `LocalError` where the address cannot be had.
 
-    With it, a reply in two writes (head, body) on a connection that is kept waits for the client's delayed acknowledgement.
+    It says by name that it is TCP: asyncio switches Nagle's algorithm off for such connections only. With it, a reply of two
+    writes (head, body) on a connection that is kept would wait for the client's delayed acknowledgement.
     """
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise LocalError(f"cannot listen at {host}:{port}: {error.strerror or error}") from error
     return socket.socket(listener.family, listener.type, socket.IPPROTO_TCP, fileno=listener.detach())
 
 
@@ -104,12 +120,7 @@ async def serve(
     `ready` is called with the URL once it can be connected to. Port 0 takes a free one. Raises `LocalError` where the
     address cannot be had.
     """
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = _tcp(socket.create_server((host, port), family=family, backlog=2048))
-    except OSError as error:
-        raise LocalError(f"cannot listen at {host}:{port}: {error.strerror or error}") from error
-    with listener:
+    with listen(host, port) as listener:
         bound: int = listener.getsockname()[1]
         url = f"http://[{host}]:{bound}" if ":" in host else f"http://{host}:{bound}"
         await _Server(venue, lambda: ready(url) if ready is not None else None).serve(sockets=[listener])

@@ -10,23 +10,21 @@ before what the request caused is told, unless a fault says otherwise.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, cast
 
-from attrs import frozen
-
-from venuekit_simulator.calls import Call, HttpExchange, SocketCall
-from venuekit_simulator.engine_view import BookFault, BookHistory, EngineView
+from venuekit_simulator.calls import Handshake, HttpExchange, SocketCall
+from venuekit_simulator.engine_view import BookHistory, EngineView
 from venuekit_simulator.faults import Fault, FaultKind, FaultPlan, Target, Unreachable
+from venuekit_simulator.gate import Gate
 from venuekit_simulator.injection import Injection, Injector
 from venuekit_simulator.latency import Latency, thrower
+from venuekit_simulator.reception import Reception
 from venuekit_simulator.sockets import MINIMUM_WAIT, Peer, ServerSocket
 from venuekit_simulator.timeline import Clock, Entry, Timeline
 from venuekit_spec import (
-    MILLISECOND,
     SECOND,
-    CallKind,
     Dialect,
     DialectPlugin,
     Engine,
@@ -34,15 +32,14 @@ from venuekit_spec import (
     HttpRequest,
     HttpResponse,
     Instant,
-    LocalError,
     NewOrder,
-    RefusalKind,
     Seconds,
+    ServerSession,
     after,
-    seconds_between,
 )
 
 if TYPE_CHECKING:
+    from venuekit_simulator.flow_steps import FlowSteps
     from venuekit_simulator.in_process import HttpInProcess, WebSocketsInProcess
 
 OnPlacement = Callable[[HttpRequest | str | bytes], None]
@@ -52,37 +49,6 @@ OnOrder = Callable[[str, NewOrder], None]
 """Told of an order right before the engine gets it: the account, and the order as it was asked for."""
 
 
-@runtime_checkable
-class Ticking(Protocol):
-    """An engine whose orders can come to an end by themselves."""
-
-    def tick(self, now: Instant) -> Instant | None:
-        """End those whose date has come; when the next one does."""
-        ...
-
-
-@frozen
-class _Block:
-    """Everybody is refused in this way until an instant."""
-
-    kind: RefusalKind
-    until: Instant
-
-
-@frozen
-class _Outage:
-    """The way to the venue is gone in this way until an instant."""
-
-    how: Unreachable
-    until: Instant
-
-
-_BLOCKS: Final[Mapping[FaultKind, RefusalKind]] = {
-    FaultKind.RATE_LIMITED: RefusalKind.RATE_LIMITED,
-    FaultKind.BANNED: RefusalKind.BANNED,
-}
-
-
 class LocalVenue:
     """A venue on this machine.
 
@@ -90,9 +56,8 @@ class LocalVenue:
     the random order flow moves the market, with `rate` actions a second. Everything is thrown from `seed`.
     `engine` continues with one that exists.
 
-    `injected` counts the faults that were done, `injections` tells them in order, `refused` counts the requests that a rate
-    limit or a ban turned down. Callbacks in `on_placement` are called at the first byte of each placement, those in
-    `on_order` with each order that a client places, before the engine has it.
+    `injected` counts the faults that were done, `injections` tells them in order. Callbacks in `on_placement` are called at the
+    first byte of each placement, those in `on_order` with each order that a client places, before the engine has it.
     """
 
     def __init__(
@@ -115,7 +80,6 @@ class LocalVenue:
         self.engine: Engine = _fresh_engine(plugin, seed) if engine is None else engine
         self.on_placement: list[OnPlacement] = []
         self.on_order: list[OnOrder] = []
-        self.refused = 0
         self._latency = latency
         self._http_latency = thrower(latency, f"{seed} http")
         self._connected = 0
@@ -124,14 +88,15 @@ class LocalVenue:
         self._events: deque[EngineEvent] = deque()
         self._skew: Instant = 0
         self._clock_set: Entry | None = None
-        self._block: _Block | None = None
-        self._outage: _Outage | None = None
+        self.gate = Gate()
+        self._reception = Reception(self)
+        self._flow: FlowSteps | None = None
         self._wake: Entry | None = None
         self._history = BookHistory(self.engine)
         self.engine.listen(self._happened)
         self._start_dialect()
         if flow:
-            self._start_flow(rate)
+            self._flow = self._start_flow(rate)
         for fault in faults.faults if faults is not None else ():
             self.inject(fault)
 
@@ -151,6 +116,11 @@ class LocalVenue:
         return self.injector.history
 
     @property
+    def refused(self) -> int:
+        """How many requests a rate limit or a ban turned down."""
+        return self.gate.refused
+
+    @property
     def sockets(self) -> Sequence[ServerSocket]:
         """The clients' sockets that are open."""
         self.timeline.catch_up()
@@ -164,9 +134,7 @@ class LocalVenue:
     @property
     def outage(self) -> Unreachable | None:
         """How the way to the venue is gone right now; None where it is not."""
-        if self._outage is not None and self.timeline.now >= self._outage.until:
-            self._outage = None
-        return None if self._outage is None else self._outage.how
+        return self.gate.outage(self.timeline.now)
 
     @property
     def http(self) -> HttpInProcess:
@@ -200,13 +168,23 @@ class LocalVenue:
         else:
             self.timeline.after(fault.at, partial(self._strike_itself, fault))
 
+    def pause_flow(self) -> None:
+        """The random order flow makes no step from now on; its quotes stay, and all else goes on."""
+        if self._flow is not None:
+            self._flow.pause()
+
+    def resume_flow(self) -> None:
+        """The random order flow goes on."""
+        if self._flow is not None:
+            self._flow.resume()
+
     def restart(self, down: Seconds = 0.0) -> None:
         """Start anew: sockets are cut, replies on their way lost, the dialect is a new one. What the engine holds is kept.
 
         For `down` seconds nobody listens.
         """
         self._break_connections()
-        self._view.close()
+        self.view.close()
         self._start_dialect()
         if down:
             self.unreachable(Unreachable.REFUSED, down)
@@ -214,7 +192,7 @@ class LocalVenue:
 
     def unreachable(self, how: Unreachable, seconds: Seconds) -> None:
         """From now on and for so many seconds the way to the venue is gone."""
-        self._outage = _Outage(how, after(self.timeline.now, seconds))
+        self.gate.cut_off(how, after(self.timeline.now, seconds))
         if how is Unreachable.REFUSED:
             self._break_connections()
         elif how is Unreachable.BLACK_HOLE:
@@ -238,19 +216,11 @@ class LocalVenue:
 
     def request(self, request: HttpRequest, answer: Callable[[HttpResponse | None], None]) -> None:
         """A request begins its way. `answer` gets the response later, None where the connection ends without one."""
-        if (outage := self.outage) is not None:
-            if outage is not Unreachable.BLACK_HOLE:
-                self.timeline.after(self._http_latency(), partial(answer, None))
-            return
-        exchange = HttpExchange(
-            _lower(request),
+        self._receive(
+            HttpExchange(_lower(request), answer, self.timeline, self._http_latency, self._ended),
             answer,
-            self.timeline,
             self._http_latency,
-            lambda each: self._exchanges.pop(each, None),
         )
-        self._exchanges[exchange] = None
-        self.timeline.after(self._http_latency(), partial(self._arrived, exchange))
 
     def connect(
         self, request: HttpRequest, peer: Peer, answer: Callable[[ServerSocket | HttpResponse | None], None]
@@ -258,18 +228,21 @@ class LocalVenue:
         """A handshake begins its way. `answer` gets the socket, the refusal, or None as for `request`."""
         self._connected += 1
         latency = thrower(self._latency, f"{self.seed} socket {self._connected}")
-        self.timeline.after(latency(), partial(self._connecting, _lower(request), peer, answer, latency))
+        accept = partial(self._accepted, peer, answer, latency)
+        self._receive(
+            Handshake(_lower(request), answer, self.timeline, latency, self._ended, accept), answer, latency
+        )
 
     # what sockets do
 
     def socket_request(self, socket: ServerSocket, frame: str | bytes) -> None:
         """A frame of a client has arrived."""
-        self.did(lambda: self._serve(SocketCall(socket, frame, self.timeline)))
+        self.did(lambda: self._reception.serve(SocketCall(socket, frame, self.timeline)))
 
     def did(self, call: Callable[[], None]) -> None:
         """Call, and let everybody hear what came of it."""
         call()
-        self._tell()
+        self.tell()
         self._tick()
 
     def forget(self, socket: ServerSocket) -> None:
@@ -282,109 +255,45 @@ class LocalVenue:
 
     # within: single requests
 
-    def _arrived(self, exchange: HttpExchange) -> None:
-        if exchange not in self._exchanges:  # lost on its way
-            return
-        self.did(lambda: self._serve(exchange))
-
-    def _serve(self, call: Call) -> None:
-        """One request, and what goes wrong with it."""
-        now, venue_now = self.timeline.now, self.venue_now
-        kind = self.dialect.kind(call.message)
-        if kind is CallKind.PLACE:
-            for told in self.on_placement:
-                told(call.message)
-        if (block := self._blocked()) is not None:
-            self.refused += 1
-            call.refuse(self.dialect, block.kind, seconds_between(now, block.until), venue_now)
-            return
-        strike = self.injector.on_request(kind, call.transport, now)
-        if strike is None:
-            call.handle(self.dialect, venue_now)
-            call.reply()
-            return
-        fault = strike.fault
-        if self._spoil_before(call, fault):
-            return
-        self._view.fault = _book_fault(fault)
-        call.handle(self.dialect, self.venue_now)
-        self._view.fault = None
-        match fault.kind:
-            case FaultKind.ERROR_AFTER:
-                call.refuse(self.dialect, RefusalKind.OVERLOADED, 0.0, self.venue_now, fault.status)
-            case FaultKind.LOST:
-                call.lose(cut=fault.cut)
-            case FaultKind.SLOW:
-                call.reply(later=fault.seconds)
-            case FaultKind.EVENTS_FIRST:
-                self._tell()
-                heard = max((socket.last_arrival for socket in self._sockets), default=0)
-                call.reply(not_before=heard + MILLISECOND)
-            case _:
-                call.mangle(fault.kind, strike.dice)
-                call.reply()
-
-    def _spoil_before(self, call: Call, fault: Fault) -> bool:
-        """What goes wrong before the request is handled; whether it is not handled any more."""
-        match fault.kind:
-            case FaultKind.CUT:
-                call.lose(cut=True)
-            case FaultKind.STALL:
-                call.stall()
-            case FaultKind.ERROR_BEFORE:
-                call.refuse(self.dialect, RefusalKind.OVERLOADED, 0.0, self.venue_now, fault.status)
-            case FaultKind.RATE_LIMITED | FaultKind.BANNED:
-                self._block = _Block(_BLOCKS[fault.kind], after(self.timeline.now, fault.seconds))
-                call.refuse(self.dialect, self._block.kind, fault.seconds, self.venue_now)
-            case FaultKind.RESTART | FaultKind.UNREACHABLE:
-                self._do(fault)
-                call.lose(cut=True)
-            case FaultKind.CLOCK_SKEW | FaultKind.EXPIRE_TOKENS:
-                self._do(fault)
-                return False
-            case _:
-                return False
-        return True
-
-    def _connecting(
-        self,
-        request: HttpRequest,
-        peer: Peer,
-        answer: Callable[[ServerSocket | HttpResponse | None], None],
-        latency: Callable[[], Seconds],
+    def _receive(
+        self, exchange: HttpExchange, answer: Callable[[None], None], latency: Callable[[], Seconds]
     ) -> None:
         if (outage := self.outage) is not None:
             if outage is not Unreachable.BLACK_HOLE:
                 self.timeline.after(latency(), partial(answer, None))
             return
-        if (block := self._blocked()) is not None:
-            self.refused += 1
-            wait = seconds_between(self.timeline.now, block.until)
-            refusal = self.dialect.refusal(block.kind, wait, self.venue_now)
-            self.timeline.after(latency(), partial(answer, refusal))
-            return
-        session = self.dialect.connect(request, self.venue_now)
-        if isinstance(session, HttpResponse):
-            self.timeline.after(latency(), partial(answer, session))
-            return
+        self._exchanges[exchange] = None
+        self.timeline.after(latency(), partial(self._arrived, exchange))
+
+    def _ended(self, exchange: HttpExchange) -> None:
+        self._exchanges.pop(exchange, None)
+
+    def _arrived(self, exchange: HttpExchange) -> None:
+        if exchange in self._exchanges:  # not lost on its way
+            self.did(lambda: self._reception.serve(exchange))
+
+    def _accepted(
+        self,
+        peer: Peer,
+        answer: Callable[[ServerSocket], None],
+        latency: Callable[[], Seconds],
+        session: ServerSession,
+        later: Seconds,
+    ) -> None:
         socket = ServerSocket(self, session, peer, latency)
         self._sockets.append(socket)
-        socket.last_arrival = after(self.timeline.now, latency())  # nothing overtakes the handshake
+        socket.last_arrival = after(self.timeline.now, latency() + later)  # nothing overtakes the handshake
         self.timeline.at(socket.last_arrival, partial(answer, socket))
-        self.did(lambda: socket.emit(session.opened(self.venue_now)))
-
-    def _blocked(self) -> _Block | None:
-        if self._block is not None and self.timeline.now >= self._block.until:
-            self._block = None
-        return self._block
+        socket.emit(session.opened(self.venue_now))
 
     # within: the venue as a whole
 
     def _strike_itself(self, fault: Fault) -> None:
         self.injector.note(fault, self.timeline.now)
-        self.did(partial(self._do, fault))
+        self.did(partial(self.strike, fault))
 
-    def _do(self, fault: Fault) -> None:
+    def strike(self, fault: Fault) -> None:
+        """Do a fault of the venue as a whole."""
         match fault.kind:
             case FaultKind.CUT:
                 for socket in self.sockets:
@@ -418,8 +327,8 @@ class LocalVenue:
             socket.emit(socket.session.tick(self.venue_now))
 
     def _start_dialect(self) -> None:
-        self._view = EngineView(self.engine, self._history, self._ordered)
-        self.dialect: Dialect = self.plugin.serve(cast("Engine", self._view))
+        self.view = EngineView(self.engine, self._history, self._ordered)
+        self.dialect: Dialect = self.plugin.serve(cast("Engine", self.view))
         self._tick()
 
     def _ordered(self, account: str, order: NewOrder) -> None:
@@ -431,28 +340,23 @@ class LocalVenue:
         if self._wake is not None:
             self._wake.cancel()
             self._wake = None
-        due = [self.dialect.tick(self.venue_now)]
-        if isinstance(self.engine, Ticking):
-            due.append(self.engine.tick(self.venue_now))
-        self._tell()
+        due = (self.dialect.tick(self.venue_now), self.engine.tick(self.venue_now))
+        self.tell()
         if wakes := [each for each in due if each is not None]:
             self._wake = self.timeline.at(self._soon(min(wakes)), self._tick)
 
-    def _start_flow(self, rate: float) -> None:
-        from venuekit_simulator.engine import MatchingEngine
-        from venuekit_simulator.market_flow import RandomFlow
+    def _start_flow(self, rate: float) -> FlowSteps:
+        from venuekit_simulator.flow_steps import FlowSteps
 
-        if not isinstance(self.engine, MatchingEngine):
-            raise LocalError("the order flow needs the engine of this package: say flow=False with another")
-        flow = RandomFlow(self.engine, self.seed, rate=rate)
-        flow.fill_books(self.venue_now)
-
-        def step() -> None:
-            wake = flow.step(self.venue_now)
-            self._tell()
-            self.timeline.at(self._soon(wake), step)
-
-        self.timeline.at(self.timeline.now, step)
+        return FlowSteps(
+            self.engine,
+            self.timeline,
+            seed=self.seed,
+            rate=rate,
+            now=lambda: self.venue_now,
+            wake_at=self._soon,
+            tell=self.tell,
+        )
 
     def _soon(self, wake: Instant) -> Instant:
         """The timeline's instant of a wake-up, never this very one: time has to move."""
@@ -460,24 +364,15 @@ class LocalVenue:
 
     def _happened(self, event: EngineEvent) -> None:
         if not self._events and not self.timeline.running:  # somebody uses the engine directly
-            self.timeline.at(self.timeline.now, self._tell)
+            self.timeline.at(self.timeline.now, self.tell)
         self._events.append(event)
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
+        """Let every socket hear what has happened."""
         while self._events:
             event = self._events.popleft()
             for socket in self.sockets:
                 socket.emit(socket.session.event(event, self.venue_now))
-
-
-def _book_fault(fault: Fault) -> BookFault | None:
-    match fault.kind:
-        case FaultKind.STALE_SNAPSHOT:
-            return BookFault(updates=fault.updates)
-        case FaultKind.CROSSED_SNAPSHOT:
-            return BookFault(crossed=True)
-        case _:
-            return None
 
 
 def _fresh_engine(plugin: DialectPlugin, seed: int) -> Engine:

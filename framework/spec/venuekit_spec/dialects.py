@@ -311,10 +311,23 @@ class Engine(Protocol):
         ...
 
     def undo(self, keys: Collection[str], now: Instant) -> Sequence[VenueOrder]:
-        """Take back trades (by the keys of their executions, both sides of each), the newest first.
+        """Take back trades, by the keys of their executions; their orders as they stand then, oldest first.
 
-        Balances, positions and filled amounts are as if they had not happened; an order of theirs that has ended by them is
-        open again, at the tail of its price. The orders as they stand then.
+        One key takes back both sides. Balances, positions and filled amounts are as if these trades had not happened, whatever
+        happened since, and they are not among `executions` any more. An order that had ended by being filled is open again: at
+        the tail of its price where it can rest there, and otherwise (it would trade at once, or may not rest) outside of the
+        book, from where it enters again at the first command, or `tick`, of a later instant. An order that ended in another way
+        stays ended. Open orders whose money is gone are cancelled, the newest first; an account that has spent what it received
+        has less than nothing until it makes up for it. No event tells that a public trade was taken back.
+
+        Raises `Refused` (`EngineRefusal.NOT_FOUND`), and takes nothing back, where there is no such trade, or it is too old.
+        """
+        ...
+
+    def tick(self, now: Instant) -> Instant | None:
+        """Do what is due by itself (dates of orders, orders that enter again); when to be called next, None for no need.
+
+        Every command does as much; so this is for a venue on which nothing else happens.
         """
         ...
 
@@ -350,6 +363,8 @@ class CallKind(StrEnum):
     """A book asked for."""
     TOKEN = "token"  # noqa: S105  # a kind of call
     SUBSCRIBE = "subscribe"
+    CONNECT = "connect"
+    """The handshake of a socket; a dialect is not asked what it is."""
     OTHER = "other"
 
 

@@ -61,6 +61,11 @@ ENVIRONMENTS: Final = (
         "data",
         {"rest": "https://data-api.binance.vision", "stream": "wss://data-stream.binance.vision"},
     ),
+    Environment(  # a venue on this machine, see `venuekit_binance.dialect`
+        "local",
+        {"rest": "http://127.0.0.1:8711", "stream": "ws://127.0.0.1:8711"},
+        real_money=False,
+    ),
 )
 
 # Capacities as documented for production; exchangeInfo tells those of the environment, see `limit_report`.

@@ -74,6 +74,11 @@ ENVIRONMENTS: Final = (
         },
         real_money=False,
     ),
+    Environment(  # a venue on this machine, see `venuekit_coinbase_exchange.dialect`
+        "local",
+        {"rest": "http://127.0.0.1:8713", "stream": "ws://127.0.0.1:8713"},
+        real_money=False,
+    ),
 )
 
 BOOKS: Final = SyncRule(

@@ -37,14 +37,22 @@ MAIL = TypedData(
 AGENT = {"Agent": (("source", "string"), ("connectionId", "bytes32"))}
 AGENT_DOMAIN = Domain("Exchange", "1", 1337, "0x" + "0" * 40)
 AGENT_KEY = "0x0123456789012345678901234567890123456789012345678901234567890123"
-ORDER = {
+PLAIN: dict[str, Any] = {
+    "a": 1,
+    "b": True,
+    "p": "100",
+    "s": "100",
+    "r": False,
+    "t": {"limit": {"tif": "Gtc"}},
+}
+ORDER: dict[str, Any] = {
     "type": "order",
-    "orders": [{"a": 1, "b": True, "p": "100", "s": "100", "r": False, "t": {"limit": {"tif": "Gtc"}}}],
+    "orders": [PLAIN],
     "grouping": "na",
 }
-NAMED = {**ORDER, "orders": [{**ORDER["orders"][0], "c": "0x00000000000000000000000000000001"}]}  # type: ignore[dict-item]
+NAMED = {**ORDER, "orders": [{**PLAIN, "c": "0x00000000000000000000000000000001"}]}
 STOP = {"trigger": {"isMarket": True, "triggerPx": "103", "tpsl": "sl"}}
-STOPPED = {**ORDER, "orders": [{**ORDER["orders"][0], "t": STOP}]}  # type: ignore[dict-item]
+STOPPED = {**ORDER, "orders": [{**PLAIN, "t": STOP}]}
 DUMMY = {"type": "dummy", "num": 100_000_000_000}
 VAULT = "0x1719884eb866cb12b2287399b15f7db5e7d775ea"
 HYPERLIQUID: list[tuple[dict[str, Any], str, str, tuple[str, str, int]]] = [

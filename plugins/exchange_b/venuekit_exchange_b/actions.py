@@ -167,7 +167,9 @@ def domain(chain: int) -> Domain:
 def digest(action: Action, chain: int, account: str, nonce: int) -> bytes:
     """The 32 bytes that are signed for an action. Raises `MalformedTypedData` for what does not fit its type."""
     name, types = TYPES[type(action)]
-    return TypedData(name, types, {"account": account, "nonce": nonce, **_fields(action)}).digest(domain(chain))
+    return TypedData(name, types, {"account": account, "nonce": nonce, **_fields(action)}).digest(
+        domain(chain)
+    )
 
 
 def order_hash(order: Order, chain: int, account: str) -> str:

@@ -85,5 +85,7 @@ def account_of(credentials: Credentials) -> str:
     told = credentials.fields.get(ADDRESS)
     address = told.reveal() if told else credentials.account
     if not re.fullmatch("0x[0-9a-fA-F]{40}", address):
-        raise LocalError("credentials of Exchange B lack the address of the account: 0x and 40 hexadecimal digits")
+        raise LocalError(
+            "credentials of Exchange B lack the address of the account: 0x and 40 hexadecimal digits"
+        )
     return address.lower()

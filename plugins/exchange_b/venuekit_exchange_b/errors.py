@@ -85,7 +85,9 @@ def raise_for_error(response: HttpResponse, label: str) -> None:
     status, code = response.status, str(response.status)
     if status == LIMITED:
         wait = retry_after(response)
-        raise RateLimited("too many requests", venue=VENUE, code=code, outcome=Outcome.UNKNOWN, retry_after=wait)
+        raise RateLimited(
+            "too many requests", venue=VENUE, code=code, outcome=Outcome.UNKNOWN, retry_after=wait
+        )
     if status == FORBIDDEN:
         wait = retry_after(response)
         raise RateLimited("this address is banned", venue=VENUE, code=code, retry_after=wait, banned=True)

@@ -12,7 +12,6 @@ from types import MappingProxyType
 from typing import Final
 
 import msgspec
-from msgspec import Raw
 
 from venuekit_exchange_b.payloads import VENUE, Listed, MarketList
 from venuekit_exchange_b.quanta import PRICE_EXPONENT, SIZE_EXPONENT, number
@@ -87,9 +86,7 @@ def instrument_of(listed: Listed) -> Instrument:
         quote=listed.quote,
         native={MARKET: str(listed.market)},
         price=PriceRule(tick, minimum=tick, maximum=_bound(listed.max_price, prices)),
-        size=SizeRule(
-            lot, minimum=_bound(listed.min_size, sizes), maximum=_bound(listed.max_size, sizes)
-        ),
+        size=SizeRule(lot, minimum=_bound(listed.min_size, sizes), maximum=_bound(listed.max_size, sizes)),
         settle=listed.quote if kind is InstrumentKind.PERPETUAL else "",
         status=STATUSES.get(listed.status, InstrumentStatus.HALTED),
         price_decimals=decimals_of(tick),

@@ -244,7 +244,9 @@ class ExchangeBMarket:
                 raise MalformedMessage(reason, venue=VENUE, topic="actions")
         except VenueError as error:
             return [failed(error)] * len(hashes)
-        return [self._outcome(item, hash_, received) for item, hash_ in zip(told.results, hashes, strict=True)]
+        return [
+            self._outcome(item, hash_, received) for item, hash_ in zip(told.results, hashes, strict=True)
+        ]
 
     def _outcome(self, item: Item, hash_: str, received: Instant) -> Placed:
         try:

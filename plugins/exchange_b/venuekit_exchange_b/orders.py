@@ -64,7 +64,9 @@ def terms(order: NewOrder, instrument: Instrument) -> Order:
     if order.type is not OrderType.LIMIT or order.price is None:
         raise Unsupported(f"Exchange B has no {order.type} orders, and every order a price")
     if force is None or order.unit is not Unit.BASE or order.deadline is not None or order.options:
-        raise Unsupported("Exchange B knows no other life than a height, no other unit than base, and no options")
+        raise Unsupported(
+            "Exchange B knows no other life than a height, no other unit than base, and no options"
+        )
     if order.expires_at_height is None:
         raise LocalError("every order of Exchange B names the height at which it expires")
     return Order(

@@ -76,7 +76,7 @@ class MarketList(Struct, frozen=True):
 
 
 class Listed(Struct, frozen=True, rename="camel", omit_defaults=True):
-    """One market. `tick` and `lot` are in quanta, `min_notional` in price quanta times size quanta. PROTOCOL.md, "Markets".
+    """One market. `tick` and `lot` are in quanta, `min_notional` in price times size quanta. PROTOCOL.md, "Markets".
 
     ``{"market":3,"kind":"perpetual","base":"BTC","quote":"USDC","status":"trading","priceExponent":-1,"sizeExponent":-5,``
     ``"tick":1,"lot":1,"minSize":1,"maxSize":1000000000,"maxPrice":10000000,"minNotional":5000000,"maxLeverage":20}``
@@ -153,8 +153,8 @@ class PublicFrame(Struct, frozen=True, omit_defaults=True):
     """A frame of the public stream: data of a market, an answer, a ping, or a height. PROTOCOL.md, "Public stream".
 
     ``{"market":1,"snapshot":[["0x5f...",true,600000,150000]]}`` · ``{"market":1,"changes":[{"do":"done","order":"0x5f..."}]}``
-    · ``{"market":1,"trades":[]}`` · ``{"market":1,"status":"halted"}`` · ``{"id":3}`` · ``{"ping":17}`` · ``{"height":189388800}``
-    · ``{"id":4,"error":{"label":"unknownMarket"}}``
+    · ``{"market":1,"trades":[]}`` · ``{"market":1,"status":"halted"}`` · ``{"id":3}`` · ``{"ping":17}``
+    · ``{"height":189388800}`` · ``{"id":4,"error":{"label":"unknownMarket"}}``
     """
 
     market: MarketId | None = None
@@ -193,7 +193,7 @@ class Pong(Struct, frozen=True):
 
 
 class OrderState(Struct, frozen=True, omit_defaults=True, tag_field="is", tag="order"):
-    """An order. `spent` is in price quanta times size quanta; `final`: its block can no longer be undone. PROTOCOL.md, "Orders".
+    """An order. `spent` is in price quanta times size quanta; `expires` is a height. PROTOCOL.md, "Orders".
 
     ``{"is":"order","order":"0x5f...","client":"0x76...","market":1,"status":"open","buy":true,"price":600000,"size":5000,``
     ``"filled":0,"spent":0,"expires":189389100,"finality":"final","time":1767225600000}``
@@ -289,7 +289,7 @@ News: TypeAlias = OrderState | Execution | Holding | HeldPosition | Funding | Re
 
 
 class AccountFrame(Struct, frozen=True, omit_defaults=True):
-    """A frame of the account stream: a challenge, the end of the login, a ping, or numbered news. PROTOCOL.md, "Account stream".
+    """A frame of the account stream: a challenge, a login, a ping, or numbered news. PROTOCOL.md, "Account stream".
 
     ``{"challenge":"0x8d..."}`` · ``{"login":true}`` · ``{"error":{"label":"unknownSigner"}}`` · ``{"ping":17}``
     · ``{"n":1,"news":[{"is":"height","height":189388800,"time":1767225600000}]}``

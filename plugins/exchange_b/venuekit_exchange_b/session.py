@@ -54,7 +54,9 @@ ACTIONS: Final[Mapping[str, OrderAction]] = MappingProxyType({
     "done": OrderAction.DONE,
 })  # fmt: skip
 
-SIDES: Final[Mapping[bool | None, Side | None]] = MappingProxyType({True: Side.BUY, False: Side.SELL, None: None})
+SIDES: Final[Mapping[bool | None, Side | None]] = MappingProxyType(
+    {True: Side.BUY, False: Side.SELL, None: None}
+)
 
 _frame = msgspec.json.Decoder(PublicFrame)
 

@@ -60,7 +60,17 @@ class _Asked(Struct):
 class Subscriptions:
     """The topics of one socket. Every verb returns commands, among them the next `Wake`."""
 
-    __slots__ = ("_asked", "_next_frame", "_number", "_open", "_queue", "_topics", "_tried", "_unheard", "_wake")
+    __slots__ = (
+        "_asked",
+        "_next_frame",
+        "_number",
+        "_open",
+        "_queue",
+        "_topics",
+        "_tried",
+        "_unheard",
+        "_wake",
+    )
 
     def __init__(self) -> None:
         self._topics: Mapping[Name, Topic] = {}
@@ -86,7 +96,9 @@ class Subscriptions:
     def want(self, wanted: Mapping[Name, Topic], now: Instant) -> Outputs:
         """Exactly these topics are wanted."""
         before, self._topics = self._topics, wanted
-        self._queue = deque(demand for demand in self._queue if demand[0] == "unsubscribe" or demand[1] in wanted)
+        self._queue = deque(
+            demand for demand in self._queue if demand[0] == "unsubscribe" or demand[1] in wanted
+        )
         for name in before:
             if name not in wanted:
                 self._forget(name)
@@ -110,7 +122,11 @@ class Subscriptions:
         asked = self._asked.pop(number, None)
         if asked is None or asked.name not in self._unheard:
             return NOTHING
-        told = self.heard(asked.name) if error is None else self._lose(asked.name, error.text or error.label, final=True)
+        told = (
+            self.heard(asked.name)
+            if error is None
+            else self._lose(asked.name, error.text or error.label, final=True)
+        )
         return [*told, *self._advance(now)]
 
     def tick(self, now: Instant) -> Outputs:

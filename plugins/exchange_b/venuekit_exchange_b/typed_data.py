@@ -68,13 +68,18 @@ class Domain:
         return hash_struct("EIP712Domain", values, {"EIP712Domain": _DOMAIN_FIELDS})
 
 
+def _fixed(mapping: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A read-only view of a mapping."""
+    return MappingProxyType(dict(mapping))
+
+
 @frozen
 class TypedData:
     """A message of the struct `primary`, whose fields and those of every struct in it are in `types`."""
 
     primary: str
-    types: Mapping[str, Fields] = field(converter=MappingProxyType, hash=False)
-    message: Mapping[str, Any] = field(converter=MappingProxyType, hash=False)
+    types: Mapping[str, Fields] = field(converter=_fixed, hash=False)
+    message: Mapping[str, Any] = field(converter=_fixed, hash=False)
 
     def digest(self, domain: Domain) -> bytes:
         """The 32 bytes that are signed. Raises `MalformedTypedData`."""
@@ -144,7 +149,7 @@ def _encode_array(element: str, length: str, value: Any, types: Mapping[str, Fie
 
 
 def _encode_number(kind: str, bits: int, value: Any, *, signed: bool) -> bytes:
-    number = _typed(value, int, kind)
+    number: int = _typed(value, int, kind)
     lowest, beyond = (-(1 << (bits - 1)), 1 << (bits - 1)) if signed else (0, 1 << bits)
     if isinstance(value, bool) or not lowest <= number < beyond:
         raise MalformedTypedData(f"{value!r} is no {kind}")

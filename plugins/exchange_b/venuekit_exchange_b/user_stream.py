@@ -9,7 +9,9 @@ it is refused         the topic is lost; a new socket is a new challenge
 each frame of news    has a number that rises by one from 1, on each socket: `StreamSequence`
 ====================  ==========================================================================================
 
-What a block did is told as provisional; the next block makes it final, or takes it back (undone). PROTOCOL.md, "Account stream".
+What a block did is told as provisional; the next block makes it final, or takes it back (undone).
+
+PROTOCOL.md, "Account stream".
 """
 
 from __future__ import annotations

@@ -64,10 +64,11 @@ def test_both_kinds_of_book_exclude_each_other() -> None:
 
 
 def test_environments() -> None:
-    """Production comes first and is real money; the test network is not."""
+    """Production comes first and is real money; the test network and what runs on this machine are not."""
     assert [(place.name, place.real_money) for place in DESCRIPTION.environments] == [
         ("production", True),
         ("testnet", False),
+        ("local", False),
     ]
 
 

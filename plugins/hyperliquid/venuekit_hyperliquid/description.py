@@ -67,6 +67,11 @@ DESCRIPTION: Final = Description(
             {"rest": "https://api.hyperliquid-testnet.xyz", "stream": "wss://api.hyperliquid-testnet.xyz/ws"},
             real_money=False,
         ),
+        Environment(  # a venue on this machine, see `venuekit_hyperliquid.dialect`
+            "local",
+            {"rest": "http://127.0.0.1:8714", "stream": "ws://127.0.0.1:8714/ws"},
+            real_money=False,
+        ),
     ),
     kinds=frozenset({InstrumentKind.PERPETUAL, InstrumentKind.SPOT}),
     capabilities=frozenset(

@@ -76,11 +76,12 @@ def test_depths_of_one_symbol_exclude_each_other() -> None:
     assert rules[0].group
 
 
-def test_every_environment_is_real_money() -> None:
-    """The venue's beta runs on the production engine."""
+def test_every_environment_of_the_venue_is_real_money() -> None:
+    """The venue's beta runs on the production engine; only what runs on this machine is play."""
     assert [(place.name, place.real_money) for place in DESCRIPTION.environments] == [
         ("production", True),
         ("beta", True),
+        ("local", False),
     ]
 
 

@@ -85,6 +85,11 @@ DESCRIPTION: Final = Description(
             "beta",
             {"rest": "https://api.kraken.com", "stream": "wss://beta-ws.kraken.com/v2"},
         ),
+        Environment(  # a venue on this machine, see `venuekit_kraken.dialect`
+            "local",
+            {"rest": "http://127.0.0.1:8712", "stream": "ws://127.0.0.1:8712/v2"},
+            real_money=False,
+        ),
     ),
     kinds=frozenset({InstrumentKind.SPOT}),
     capabilities=frozenset(

@@ -33,6 +33,9 @@ NOT_KNOWN: Final = 3
 PATIENCE: Final = 30.0
 """Seconds that paper trading waits for a proven book."""
 
+READY: Final = 10.0
+"""Seconds that a placement waits until the venue tells of the account."""
+
 
 @frozen
 class Where:
@@ -143,7 +146,10 @@ def feed_credentials(connector: LoadedConnector, source: str, account: str) -> C
 async def opened(
     where: Where, connector: LoadedConnector, pairs: Iterable[str] = ()
 ) -> AsyncIterator[Account]:
-    """The account, until the ``async with`` ends. The books of `pairs` are followed only where paper trading needs them."""
+    """The account, until the ``async with`` ends; ready for orders of `pairs`, if there are any.
+
+    Their books are followed only where paper trading needs them.
+    """
     from venuekit.exchange import open_exchange
 
     found = None if where.paper else credentials_of(connector, where.credentials, where.account)
@@ -156,11 +162,13 @@ async def opened(
         order_entry=where.order_entry or "",
         paper=where.paper,
     ) as exchange:
-        if where.paper:
-            with anyio.move_on_after(PATIENCE) as waiting:
-                await exchange.wait_live()
-            if waiting.cancelled_caught:
+        if pairs:
+            with anyio.move_on_after(PATIENCE if where.paper else READY) as waiting:
+                await exchange.wait_ready()
+            if waiting.cancelled_caught and where.paper:
                 raise click.ClickException(f"no proven book within {PATIENCE:g} s to trade against on paper")
+            if waiting.cancelled_caught:
+                click.echo(f"{where.venue} does not tell of the account after {READY:g} s; going on", err=True)
         account = exchange.account()
         with telling_interrupted(account, where):
             yield account

@@ -17,7 +17,7 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from venuekit.cli.account import Where, credentials_of
-from venuekit.cli.stored import count_incomplete, store_file
+from venuekit.cli.stored import count_incomplete, stored_at
 from venuekit.clock import Clock
 from venuekit.clock_offset import ClockOffset
 from venuekit.connection import DIALS
@@ -312,7 +312,7 @@ class Examination:
                 if credentials is None:
                     self._found("store", Verdict.SKIPPED, "without a key there is none")
                     return
-                path = store_file(self._connector.description.venue, self._environment.name, credentials)
+                path = stored_at(self._connector.description.venue, self._environment.name, credentials)
             if not path.exists():
                 self._found("store", Verdict.OK, f"{path}: not there yet", path=str(path), orders={})
                 return

@@ -26,7 +26,7 @@ from venuekit.cli.account import (
     on_account,
     opened,
 )
-from venuekit.cli.stored import latest_ids, store_file
+from venuekit.cli.stored import latest_ids, stored_at
 from venuekit.cli.tables import plain, print_table
 from venuekit.cli.terminal import run
 from venuekit_spec import OrderNotFound, OrderReport, OrderType, Side, TimeInForce, Unit
@@ -250,7 +250,7 @@ async def _list(where: Where, pair: str, *, everything: bool, as_json: bool) -> 
         ours = {order.client_order_id: order for order in account.open}
         if everything:
             path = _store_of(where, connector)
-            known = latest_ids(path, account.name) if path is not None else ()
+            known = latest_ids(path, account.id) if path is not None else ()
             ours |= {id_: account.order(id_) for id_ in known}
         orders = [order for order in ours.values() if pair in {"", order.instrument}]
         ids = {id_ for order in orders for id_ in (order.client_order_id, *order.ids)}
@@ -272,7 +272,7 @@ def _store_of(where: Where, connector: LoadedConnector) -> Path | None:
         return where.store
     found = credentials_of(connector, where.credentials, where.account)
     environment = connector.description.environment(where.environment).name
-    return None if found is None else store_file(where.venue, environment, found.credentials)
+    return None if found is None else stored_at(where.venue, environment, found.credentials)
 
 
 # --- how orders are told

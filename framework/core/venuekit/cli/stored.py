@@ -13,13 +13,13 @@ from venuekit_spec import Credentials
 LATEST: Final = 100
 
 
-def store_file(venue: str, environment: str, credentials: Credentials) -> Path:
-    """Where the orders of a key are kept unless the user says otherwise (`venuekit.trading.opening`)."""
+def stored_at(venue: str, environment: str, credentials: Credentials) -> Path:
+    """Where the orders of a key are kept unless the user says otherwise."""
     from venuekit.exchange import MAIN
-    from venuekit.orders import fingerprint, state_directory
+    from venuekit.orders import fingerprint
+    from venuekit.trading.stores import store_file
 
-    name = f"{credentials.account or MAIN}-{fingerprint(credentials)}.sqlite"
-    return state_directory() / "orders" / venue / environment / name
+    return store_file(venue, environment, credentials.account or MAIN, fingerprint(credentials))
 
 
 def count_incomplete(path: Path) -> dict[str, int]:
@@ -41,4 +41,4 @@ def _read(path: Path, query: str, *values: object) -> list[tuple[object, ...]]:
         return connection.execute(query, values).fetchall()
 
 
-__all__ = ["count_incomplete", "latest_ids", "store_file"]
+__all__ = ["count_incomplete", "latest_ids", "stored_at"]

@@ -165,8 +165,13 @@ class OrderFacts:
 
     @property
     def overfilled(self) -> bool:
-        """Whether more is filled than was ordered (not judged while an amendment is under way)."""
-        return self.intent.unit is Unit.BASE and not self.amending and self.filled > self.quantity
+        """Whether more is filled than was ordered.
+
+        Not judged while an amendment is under way. Where fills may still be undone those count that may not: the word that one
+        of them was undone may come after the fill in its place.
+        """
+        certain = self._traded_finally if self._traded_finally < self._traded else self.filled
+        return self.intent.unit is Unit.BASE and not self.amending and certain > self.quantity
 
     @property
     def needs_asking(self) -> bool:

@@ -55,8 +55,14 @@ def state_directory() -> Path:
 
 
 def fingerprint(credentials: Credentials) -> str:
-    """A name for a key that says nothing of it: a slow, salted, shortened hash of its fields and account."""
-    parts = [credentials.account, *(f"{name}={credentials[name]}" for name in sorted(credentials.fields))]
+    """A name for a key that says nothing of it: a slow, salted, shortened hash of its fields.
+
+    The same key is the same under every account name; the account tells keys apart only where a signer elsewhere holds them.
+    """
+    parts = [
+        "" if credentials.fields else credentials.account,
+        *(f"{name}={credentials[name]}" for name in sorted(credentials.fields)),
+    ]
     joined = "\0".join(parts).encode()
     return hashlib.pbkdf2_hmac("sha256", joined, b"venuekit key", ROUNDS).hex()[:FINGERPRINT_LENGTH]
 

@@ -42,7 +42,6 @@ from venuekit_spec import (
     VenueError,
 )
 
-
 IDS: Final = 100
 """How many of its ids an order has at hand. The store has all."""
 
@@ -127,7 +126,9 @@ class OrderPatches(OrderFacts):
                 self._doubt_if_missing(error, "cancel")
                 self._settle()
             case Rejected(error) | Unknown(error):
-                self.cancel_requested = False  # from now on only the venue can tell whether it is being cancelled
+                self.cancel_requested = (
+                    False  # from now on only the venue can tell whether it is being cancelled
+                )
                 self._doubt(f"the outcome of a cancel is unknown: {error or 'no answer'}")
 
     def amend_asked(self) -> None:
@@ -281,15 +282,13 @@ class OrderPatches(OrderFacts):
         self._undone[fill.key] = fill
         self._undone_at = max(self._undone_at, fill.time)
         known = self._fills.pop(fill.key, None)
-        if known is None:
-            return FillEffect.NOTED
-        if self._told is not None:
-            self._told = max(self._told - known.quantity, NOTHING)
+        if self._told is not None:  # what was told may count it, also where the fill itself never came
+            self._told = max(self._told - (known or fill).quantity, NOTHING)
         self._add_up()
         if not self.filled:
             self._move(Cause.UNTRADED)
         self._settle()
-        return FillEffect.UNDONE
+        return FillEffect.NOTED if known is None else FillEffect.UNDONE
 
     # --- what follows
 

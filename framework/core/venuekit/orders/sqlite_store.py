@@ -296,9 +296,13 @@ class SqliteOrderStore:
 
     def load(self, account: str, client_order_id: str) -> StoredOrder | None:
         """One order by our id; None where the store does not have it."""
-        with self._changed:  # what is written meanwhile stays among the unwritten until this is over: it is not missed
+        with (
+            self._changed
+        ):  # what is written meanwhile stays among the unwritten until this is over: it is not missed
             rows = self._read(
-                "SELECT record FROM orders WHERE account = ? AND client_order_id = ?", account, client_order_id
+                "SELECT record FROM orders WHERE account = ? AND client_order_id = ?",
+                account,
+                client_order_id,
             )
             told = self._read(
                 "SELECT fill FROM fills WHERE account = ? AND client_order_id = ? ORDER BY rowid",

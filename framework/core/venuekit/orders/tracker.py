@@ -78,6 +78,8 @@ class OrderTracker:
         self._clock = clock
         self._orders: dict[str, InFlightOrder] = {}
         self._incomplete: dict[str, InFlightOrder] = {}
+        self._awaiting: dict[str, InFlightOrder] = {}
+        """Those that may be told of under a venue id which is still to come."""
         self._recent: deque[str] = deque()
         self._older: WeakValueDictionary[str, InFlightOrder] = WeakValueDictionary()
         self._by_id: dict[tuple[str, str], InFlightOrder] = {}
@@ -192,11 +194,14 @@ class OrderTracker:
         ]
         for order in orders:
             self._orders[order.client_order_id] = self._incomplete[order.client_order_id] = order
+            self._look_awaiting(order)
         try:
             await self._store.submit([order.record() for order in orders])
         except LocalError:
             for order in orders:
                 del self._orders[order.client_order_id], self._incomplete[order.client_order_id]
+                self._look_awaiting(order)
+            self._unpark()
             self._watch_store()
             raise
         self._watch_store()
@@ -293,7 +298,7 @@ class OrderTracker:
 
     def report(self, report: OrderReport) -> None:
         """The venue said something of an order: from the user stream, from an answer, from the reconciler."""
-        order = self._of(report)
+        order = self.owner(report)
         if order is None:
             self._park(report)
             return
@@ -309,7 +314,7 @@ class OrderTracker:
 
     def fill(self, fill: Fill) -> None:
         """One execution, as often as it is told."""
-        order = self._of(fill)
+        order = self.owner(fill)
         if order is None:
             self._park(fill)
         else:
@@ -324,14 +329,16 @@ class OrderTracker:
         """Of these open orders those that are not ours; each told once as `StrayOrder`."""
         waiting = self._awaiting_ids()
         strangers = [
-            report for report in reports if self._of(report) is None and not may_become_known(report, waiting)
+            report
+            for report in reports
+            if self.owner(report) is None and not may_become_known(report, waiting)
         ]
         for report in strangers:
             self._stray(report)
         return strangers
 
-    def _of(self, word: Word) -> InFlightOrder | None:
-        """The order that a report or fill is of."""
+    def owner(self, word: Word) -> InFlightOrder | None:
+        """The order that a report or fill is of; None where it is not ours, or not known to be."""
         order = self.get(word.client_order_id) or self.find(word.order_id, word.instrument)
         if order is None and isinstance(word, OrderReport):
             return self.find(word.replaces, word.instrument)
@@ -363,10 +370,18 @@ class OrderTracker:
 
     def _awaiting_ids(self) -> frozenset[str]:
         """The instruments in which an order of ours may have a venue id that is still to come."""
-        return frozenset(order.instrument for order in self._incomplete.values() if _awaits_id(order))
+        return frozenset(order.instrument for order in self._awaiting.values())
+
+    def _look_awaiting(self, order: InFlightOrder) -> None:
+        if order.client_order_id in self._incomplete and _awaits_id(order):
+            self._awaiting[order.client_order_id] = order
+        else:
+            self._awaiting.pop(order.client_order_id, None)
 
     def _unpark(self) -> None:
         """Apply what waited for an id that is known now; what can be nobody's any more is a stray."""
+        if not self._parked:
+            return
         found, lost = self._parked.release(self._indexed, self._awaiting_ids())
         for word in found:
             if isinstance(word, Fill):
@@ -410,7 +425,7 @@ class OrderTracker:
         if now == before and fill is None:
             return
         named = now.ids is not before.ids and self._index(order, before.ids)
-        awaited_id = named or (_record_awaits_id(before) and not _awaits_id(order))
+        awaited = order.client_order_id in self._awaiting
         overfill = order.overfilled and not order.overfill_told
         order.overfill_told = order.overfill_told or overfill
         order.updated = self._clock.now()
@@ -432,7 +447,8 @@ class OrderTracker:
             self._retire(order)
             self._tell(order, order.as_completed())
         order.wake()
-        if self._parked and awaited_id:
+        self._look_awaiting(order)
+        if named or (awaited and order.client_order_id not in self._awaiting):
             self._unpark()
 
     def _index(self, order: InFlightOrder, before: Sequence[str] = ()) -> bool:
@@ -467,6 +483,7 @@ class OrderTracker:
             self._older[order.client_order_id] = order
         else:
             self._orders[order.client_order_id] = self._incomplete[order.client_order_id] = order
+            self._look_awaiting(order)
             self._index(order)
         return order
 
@@ -502,10 +519,6 @@ _FILL_EVENTS: Final[Mapping[FillEffect, type[OrderFilled | FillUndone]]] = {
 def _awaits_id(order: InFlightOrder) -> bool:
     """Whether words may come under a venue id of it that is not known yet."""
     return bool(order.amending) or (not order.order_id and not order.done)
-
-
-def _record_awaits_id(record: OrderRecord) -> bool:
-    return bool(record.amending) or (not record.order_id and not record.state.terminal)
 
 
 def _shown(record: OrderRecord) -> tuple[object, ...]:

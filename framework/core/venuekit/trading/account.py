@@ -8,12 +8,14 @@
 
 An order goes the same way each time: the instrument's rules, our limits, the store (durable), the venue. What is refused on
 this side raises a `LocalError` before anything is stored; from then on the outcome is in the result, never an exception.
+
+Where every order of a venue ends at a block height, one that names none is given one first (`venuekit.trading.chain`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
 from attrs import evolve
 
@@ -22,10 +24,14 @@ from venuekit.orders.events import OrderEventOfAccount, OrderFilled, OrderUnknow
 from venuekit.orders.in_flight import InFlightOrder
 from venuekit.orders.states import OrderState
 from venuekit.orders.store import InFlightOrderStore
+from venuekit.trading.admission import Admission
+from venuekit.trading.chain import Chain
 from venuekit.trading.desk import Desk
-from venuekit.trading.events import BalanceUpdate, CommandFailed, PositionUpdate, StreamHole
+from venuekit.trading.events import CommandFailed, StreamHole
 from venuekit.trading.holdings import Holdings
-from venuekit.trading.limits import PreTradeLimits, check_limits
+from venuekit.trading.limits import PreTradeLimits
+from venuekit.trading.money import Money
+from venuekit.trading.own_orders import OwnOrders
 from venuekit.trading.private import PrivateStream
 from venuekit.trading.reconciler import Reconciler
 from venuekit.trading.requests import (
@@ -36,10 +42,11 @@ from venuekit.trading.requests import (
     Placement,
     exact,
 )
-from venuekit.trading.rules import check, check_amendment, check_open_orders
+from venuekit.trading.rules import check_amendment
 from venuekit.trading.sending import Sender
 from venuekit.trading.settling import Settler
 from venuekit.trading.switches import DeadMansSwitch, Kill
+from venuekit.trading.waiting import within
 from venuekit_spec import (
     Balance,
     BlockHeight,
@@ -47,9 +54,10 @@ from venuekit_spec import (
     Description,
     FeeRates,
     Fill,
+    FundingPayment,
     Instant,
     LocalError,
-    NewOrder,
+    OrderEntry,
     OrderReport,
     Permissions,
     Position,
@@ -59,6 +67,9 @@ from venuekit_spec import (
     UserMessage,
     VenuekitError,
 )
+
+CALLS_PATIENCE: Final[Seconds] = 10.0
+"""How long a command waits for a socket that takes calls, where orders travel on one."""
 
 Named = InFlightOrder | str
 """An order, or its client order id, or the venue's id of it."""
@@ -79,38 +90,42 @@ class Account:
         description: Description,
         limits: PreTradeLimits,
         *,
+        order_entry: OrderEntry = OrderEntry.REST,
+        own_orders: OwnOrders | None = None,
         local: bool,
     ) -> None:
         self.name = name
         """The name it was opened under."""
         self.limits = limits
         self._desk = desk
-        self._books = books
         self._description = description
-        self._holdings = Holdings()
-        self._height: int | None = None
-        self._entering: dict[str, NewOrder] = {}
-        self._stream: PrivateStream | None = None
+        self._order_entry = order_entry
+        self._own_orders = own_orders
         self._local = local
+        self._stream: PrivateStream | None = None
+        self._admission = Admission(desk, description, books)
+        self._chain = Chain(desk, description.order_life)
+        self._kill = Kill(desk, store)
+        self._dead_man = DeadMansSwitch(desk)
         resolver = description.resolver
-        self._settler = Settler(desk, resolver, lambda: self._height)
+        self._settler = Settler(desk, resolver, self._chain)
         self._sender = Sender(
             desk,
             batch=self._batch(Capability.BATCH_PLACE),
             steps=() if resolver is None else resolver.steps,
             local=local,
+            allowed=self._kill.check,
+            way=self._way,
             lost=self._lost,
         )
+        self._money = Money(desk, description.capabilities, self._compare)
         self._reconciler = Reconciler(
             desk,
             self._settler,
             streams=self._claims(Capability.USER_STREAM),
             last_life=self._last_life,
-            refresh=self._refresh,
+            refresh=self._money.refresh,
         )
-        self._kill = Kill(desk, store)
-        self._dead_man = DeadMansSwitch(desk)
-        self._money_asked = False
 
     def __repr__(self) -> str:
         return f"<Account {self.name} of {self._desk.venue.id}, {len(self.open)} orders open>"
@@ -135,24 +150,38 @@ class Account:
     @property
     def holdings(self) -> Holdings:
         """Balances and positions as they were told last."""
-        return self._holdings
+        return self._money.holdings
+
+    @property
+    def height(self) -> int | None:
+        """The height of the venue's chain, as far as it was told; None where there is none."""
+        return self._chain.height
 
     @property
     def streaming(self) -> bool:
         """Whether the venue tells of this account right now."""
         return self._local or (self._stream is not None and self._stream.live)
 
+    async def wait_ready(self) -> None:
+        """Return once the venue tells of this account and takes its calls, where it does so, and store and venue were compared.
+
+        That takes as long as it takes; `anyio.fail_after` bounds it. The books are the exchange's (`Exchange.wait_ready`).
+        """
+        if self._stream is not None:
+            await self._stream.wait_ready()
+        await self._reconciler.wait_whole()
+
     def knows(self, named: Named) -> bool:
         """Whether an order is one of this account."""
         if isinstance(named, InFlightOrder):
             return self._desk.tracker.get(named.client_order_id) is named
-        return self._known(named, named)
+        return self._find(named) is not None
 
     def order(self, named: Named) -> InFlightOrder:
         """An order by our id or the venue's. Raises `LocalError` for one that is not known here."""
         if isinstance(named, InFlightOrder):
             return named
-        found = self._desk.tracker.get(named) or self._desk.tracker.find(named)
+        found = self._find(named)
         if found is None:
             raise LocalError(f"no order {named!r} is known to the account {self.name!r}")
         return found
@@ -177,8 +206,8 @@ class Account:
     async def place(self, request: OrderRequest) -> Placement:
         """Place one order.
 
-        Raises, before anything is stored or sent: `UnknownInstrument`, `RuleBroken`, `LimitBroken`, `Killed`, and `StoreError`
-        where the order store fails.
+        Raises, before anything is stored or sent: `UnknownInstrument`, `RuleBroken`, `LimitBroken`, `Killed`, `StoreError`
+        where the order store fails, and what the venue answers where the height of its chain must be asked for first.
         """
         (placement,) = await self.place_many([request])
         return placement
@@ -188,20 +217,18 @@ class Account:
 
         All of them are judged first: where one is refused on this side none is placed. Raises as `place`.
         """
-        drafts = self._admitted(list(requests))
+        self._kill.check()
+        lived = await self._chain.lived(list(requests))
+        self._kill.check()  # it may have been thrown meanwhile
+        drafts = self._admission.admit(lived, self.limits)
         tracker, market = self._desk.tracker, self._desk.market
         numbers = [tracker.next_number() for _ in drafts]
         intents = [
             evolve(draft, client_order_id=market.client_order_id(number))
             for draft, number in zip(drafts, numbers, strict=True)
         ]
-        entering = {intent.client_order_id: intent for intent in intents}
-        self._entering |= entering
-        try:
+        with self._admission.entering(intents):
             return await self._sender.place(intents, numbers)
-        finally:
-            for id_ in entering:
-                self._entering.pop(id_, None)
 
     async def cancel(self, order: Named) -> Placement:
         """Cancel an order. Accepted: the venue takes the cancel, and `order.wait_done()` tells what was left of it.
@@ -265,15 +292,14 @@ class Account:
             raise LocalError("an amendment changes the price, the quantity, or both")
         new_price = None if price is None else exact(price, "the price")
         new_quantity = None if quantity is None else exact(quantity, "the quantity")
-        instruments = self._desk.venue.instruments
-        check_amendment(new_price, new_quantity, instruments[amended.instrument])
+        check_amendment(new_price, new_quantity, self._desk.venue.instruments[amended.instrument])
         intended = evolve(
             amended.intent,
             price=amended.price if new_price is None else new_price,
             quantity=amended.quantity if new_quantity is None else new_quantity,
         )
         others = [each for each in self.open if each is not amended]
-        check_limits(self.limits, [intended], self._counted(others), instruments, self._books)
+        self._admission.limit(self.limits, [intended], others)
         return await self._sender.amend(amended, new_price, new_quantity)
 
     async def status(self, order: Named) -> InFlightOrder:
@@ -287,7 +313,7 @@ class Account:
         wanted = None if pairs is None else sorted(pairs)
         reports = await self._desk.ask(lambda: self._desk.market.open_orders(wanted))
         for report in reports:
-            if self._known(report.client_order_id, report.order_id):
+            if self._desk.tracker.owner(report) is not None:
                 self._desk.tracker.report(report)
         return reports
 
@@ -296,7 +322,7 @@ class Account:
         self._desk.venue.instruments[pair]
         fills = await self._desk.ask(lambda: self._desk.market.fills((pair,), since))
         for fill in fills:
-            if self._known(fill.client_order_id, fill.order_id):
+            if self._desk.tracker.owner(fill) is not None:
                 self._desk.tracker.fill(fill)
         return fills
 
@@ -308,18 +334,33 @@ class Account:
 
     async def balances(self) -> Sequence[Balance]:
         """Ask for the whole account. Raises what the venue answers; `holdings` has what was told last."""
-        told = await self._desk.ask(self._desk.market.balances)
-        for balance in self._holdings.all_balances(told):
-            self._tell_balance(balance)
-        return told
+        return await self._money.balances()
 
     async def positions(self) -> Sequence[Position]:
         """Ask for the derivative positions. Raises `Unsupported` where the venue has none, and what it answers."""
         self._needs(Capability.POSITIONS)
-        told = await self._desk.ask(self._desk.market.positions)
-        for position in self._holdings.all_positions(told):
-            self._tell_position(position)
-        return told
+        return await self._money.positions()
+
+    async def funding(self, since: Instant) -> Sequence[FundingPayment]:
+        """Ask for funding since an instant, oldest first. What is paid while we run is told as `FundingPaid` as well.
+
+        Raises `Unsupported` where the venue has none, and what it answers.
+        """
+        self._needs(Capability.FUNDING)
+        return await self._money.funding(since)
+
+    async def set_leverage(self, pair: str, leverage: Number) -> None:
+        """Set how many times its margin a position in `pair` may be.
+
+        Raises `Unsupported` where the venue has none, `LocalError` for what is not above zero, and what the venue answers;
+        after a `NetworkError` it may have been set or not.
+        """
+        self._needs(Capability.LEVERAGE)
+        self._desk.venue.instruments[pair]
+        times = exact(leverage, "the leverage")
+        if times <= 0:
+            raise LocalError(f"a leverage is above zero, not {times}")
+        await self._desk.send(self._desk.market.set_leverage(pair, times))
 
     async def fee_rates(self, pair: str) -> FeeRates:
         """What this account pays for a pair. Raises what the venue answers."""
@@ -338,13 +379,18 @@ class Account:
         return self._kill.reason
 
     async def kill(self, reason: str = "") -> None:
-        """Refuse new orders at once, also after a restart, and cancel all that are open, again and again until none is."""
-        self._kill.throw(reason)
-        if not await self._cancel_for_good():
-            self._desk.venue.spawn(self._keep_cancelling)
+        """Refuse new orders at once, also after a restart, and cancel all that are open, again and again until none is.
+
+        Raises `StoreError`, after the first round, where a restart would forget it.
+        """
+        try:
+            self._kill.throw(reason)
+        finally:
+            if not await self._cancel_for_good():
+                self._desk.venue.spawn(self._keep_cancelling)
 
     def revive(self) -> None:
-        """Take new orders again."""
+        """Take new orders again. Raises `StoreError` where a restart would forget that; it refuses on then."""
         self._kill.reset()
 
     async def dead_man_switch(self, timeout: Seconds | None) -> None:  # noqa: ASYNC109  # the venue's
@@ -363,9 +409,12 @@ class Account:
         """Compare with the venue, and keep the view true from then on, in tasks that live as long as the exchange."""
         self._stream = stream
         self._kill.load()
+        self._mark_own(self.open)
         self._reconciler.request("start")
         for order in self.open:
             if order.state is OrderState.UNKNOWN:
+                if order.cancel_requested:
+                    self._sender.wish(order)
                 self._settler.settle(order)
         spawn = self._desk.venue.spawn
         spawn(self._reconciler.run)
@@ -384,17 +433,13 @@ class Account:
             case Fill():
                 tracker.fill(message)
             case Balance():
-                whole = self._holdings.balance(message)
-                if whole is not None:
-                    self._tell_balance(whole)
-                elif message.delta:
-                    self._ask_money()
+                self._money.balance(message)
             case Position():
-                if self._holdings.position(message):
-                    self._tell_position(message)
+                self._money.position(message)
+            case FundingPayment():
+                self._money.paid(message)
             case BlockHeight():
-                self._height = max(self._height or 0, message.height)
-                tracker.height(message)
+                self._chain.told(message)
             case _:
                 pass  # numbers of the stream are the link's business
 
@@ -408,6 +453,10 @@ class Account:
         """The user stream is whole from now on."""
         self._reconciler.request("the user stream opened")
 
+    def lost(self) -> None:
+        """The user stream is not whole any more: what is missed meanwhile is asked for."""
+        self._reconciler.look()
+
     def late(self) -> None:
         """An answer came that nobody waited for any more."""
         self._reconciler.request("a late answer")
@@ -419,39 +468,26 @@ class Account:
             order = self._desk.tracker.get(event.client_order_id)
             if order is not None:
                 self._sender.known(order)
+                self._mark_own([order])
+                self._reconciler.look(order)
         elif isinstance(event, OrderFilled) and not self._claims(Capability.BALANCE_STREAM):
-            self._ask_money()
+            self._money.ask_soon()
 
     # --- within
 
-    def _admitted(self, requests: Sequence[OrderRequest]) -> list[NewOrder]:
-        """The intents of orders that may be placed, without an id yet. Raises for the first that may not."""
-        self._kill.check()
-        venue = self._desk.venue
-        now, open_ = venue.venue_time(), self.open
-        resting: dict[str, int] = {}
-        for order in open_:
-            resting[order.instrument] = resting.get(order.instrument, 0) + 1
-        for request in requests:
-            instrument = venue.instruments[request.pair]
-            check(request, instrument, self._description, now)
-            check_open_orders(resting.get(instrument.id, 0), instrument)
-            resting[instrument.id] = resting.get(instrument.id, 0) + 1
-        drafts = [request.intent("") for request in requests]
-        check_limits(self.limits, drafts, self._counted(open_), venue.instruments, self._books)
-        return drafts
+    async def _way(self) -> None:
+        """Return once a socket takes calls where orders travel on one, or when none came for a while."""
+        stream = self._stream
+        if self._order_entry is OrderEntry.SOCKET and stream is not None and not stream.calls_live:
+            await within(self._desk.clock, CALLS_PATIENCE, stream.wait_calls)
 
-    def _counted(self, open_: Iterable[InFlightOrder]) -> list[NewOrder]:
-        """Open orders as limits count them: what of each may still be filled, and what is on its way into the store."""
-        counted = [
-            evolve(
-                order.intent,
-                quantity=order.quantity if order.remaining is None else order.remaining,
-                price=order.price,
-            )
-            for order in open_
-        ]
-        return counted + [intent for id_, intent in self._entering.items() if id_ not in self.orders]
+    def _mark_own(self, orders: Iterable[InFlightOrder]) -> None:
+        """Where these orders rest has changed. A market on this machine has ids that mean nothing in the venue's books."""
+        if self._own_orders is not None and not self._local:
+            self._own_orders.changed(orders)
+
+    def _compare(self, reason: str) -> None:
+        self._reconciler.request(reason)
 
     def _lost(self, order: InFlightOrder) -> None:
         """The venue has to be asked about an order."""
@@ -460,47 +496,15 @@ class Account:
         else:
             self._reconciler.request("an unknown outcome")
 
-    def _known(self, client_order_id: str, order_id: str) -> bool:
+    def _find(self, name: str) -> InFlightOrder | None:
         tracker = self._desk.tracker
-        return (tracker.get(client_order_id) or tracker.find(order_id)) is not None
+        return tracker.get(name) or tracker.find(name)
 
     def _last_life(self) -> Instant | None:
         if self._local:
             return self._desk.now()
         stream = self._stream
         return stream.last_life if stream is not None and stream.live else None
-
-    async def _refresh(self) -> Sequence[VenuekitError]:
-        """Ask for balances and positions; what failed."""
-        failures: list[VenuekitError] = []
-        asked: list[Callable[[], Awaitable[object]]] = [self.balances]
-        if self._claims(Capability.POSITIONS):
-            asked.append(self.positions)
-        for ask in asked:
-            try:
-                await ask()
-            except VenuekitError as error:
-                failures.append(error)
-        return failures
-
-    def _ask_money(self) -> None:
-        """Ask for the balances soon, once for all that happens at this moment."""
-        if self._money_asked:
-            return
-        self._money_asked = True
-
-        async def ask() -> None:
-            self._money_asked = False
-            desk = self._desk
-            try:
-                await self.balances()
-            except VenuekitError as error:
-                desk.publish(
-                    CommandFailed(account=desk.account, command="balances", error=error, at=desk.now())
-                )
-                self._reconciler.request("balances could not be had")
-
-        self._desk.venue.spawn(ask)
 
     async def _cancel_for_good(self) -> bool:
         """Whether nothing is open any more."""
@@ -519,14 +523,6 @@ class Account:
             await self._desk.clock.sleep(1.0)
             if self._kill.reason and await self._cancel_for_good():
                 return
-
-    def _tell_balance(self, balance: Balance) -> None:
-        desk = self._desk
-        desk.publish(BalanceUpdate(account=desk.account, balance=balance, at=desk.now()))
-
-    def _tell_position(self, position: Position) -> None:
-        desk = self._desk
-        desk.publish(PositionUpdate(account=desk.account, position=position, at=desk.now()))
 
     def _claims(self, capability: Capability) -> bool:
         return capability in self._description.capabilities

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from venuekit_spec import Balance, Instant, Position, VenuekitError
+from venuekit_spec import Balance, FundingPayment, Instant, Position, VenuekitError
 
 
 class BalanceUpdate(Struct, frozen=True, kw_only=True):
@@ -25,6 +25,14 @@ class PositionUpdate(Struct, frozen=True, kw_only=True):
 
     account: str
     position: Position
+    at: Instant
+
+
+class FundingPaid(Struct, frozen=True, kw_only=True):
+    """A perpetual position was paid funding, or paid it. Each payment is told once."""
+
+    account: str
+    payment: FundingPayment
     at: Instant
 
 
@@ -73,6 +81,6 @@ class CommandFailed(Struct, frozen=True, kw_only=True):
 
 
 AccountEvent: TypeAlias = (
-    BalanceUpdate | PositionUpdate | StreamHole | Reconciled | KillSwitch | CommandFailed
+    BalanceUpdate | PositionUpdate | FundingPaid | StreamHole | Reconciled | KillSwitch | CommandFailed
 )
 """Everything of this module."""

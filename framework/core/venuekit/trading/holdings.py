@@ -1,7 +1,8 @@
 """Holdings: what an account holds, as far as it was told. Pure.
 
 A balance is a patch: None is not said. One with `delta` is added to what is known; where nothing is known yet it is dropped,
-because a change of an unknown number is unknown.
+because a change of an unknown number is unknown. A position replaces the one before it; only a leverage that is not told stays
+what it was.
 """
 
 from __future__ import annotations
@@ -71,11 +72,12 @@ class Holdings:
         known = self._positions.get(told.instrument)
         if known is not None and told.time and told.time < known.time:
             return False
-        if told.quantity:
-            self._positions[told.instrument] = told
-        else:
-            self._positions.pop(told.instrument, None)
-        return known != (told if told.quantity else None)
+        if not told.quantity:
+            return self._positions.pop(told.instrument, None) is not None
+        if told.leverage is None and known is not None:
+            told = evolve(told, leverage=known.leverage)
+        self._positions[told.instrument] = told
+        return known != told
 
     def all_balances(self, told: Iterable[Balance]) -> list[Balance]:
         """Take in the whole account; those that changed. An asset that is not in it is zero."""

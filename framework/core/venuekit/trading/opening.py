@@ -6,9 +6,8 @@ store (one object per file), and with it the nonces and the lock that strict non
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
-from os import PathLike, fspath
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 from weakref import WeakKeyDictionary, WeakValueDictionary
@@ -21,17 +20,18 @@ from venuekit.drivers.flows import FlowRunner
 from venuekit.drivers.http import HttpTransport
 from venuekit.loader import LoadedConnector
 from venuekit.orders.events import OrderEventOfAccount
-from venuekit.orders.key_lock import fingerprint, hold_key, state_directory
+from venuekit.orders.key_lock import fingerprint, hold_key
 from venuekit.orders.nonces import NonceSource
-from venuekit.orders.sqlite_store import SqliteOrderStore
 from venuekit.orders.store import InFlightOrderStore
 from venuekit.orders.tracker import OrderTracker
 from venuekit.pacing import PacerRegistry
 from venuekit.trading.account import Account
 from venuekit.trading.desk import Desk
 from venuekit.trading.limits import PreTradeLimits
+from venuekit.trading.own_orders import OwnOrders
 from venuekit.trading.paper import PaperSettings, paper_description, paper_market
 from venuekit.trading.private import PrivateStream
+from venuekit.trading.stores import MEMORY, Store, find_store, store_file
 from venuekit.venue import Venue
 from venuekit_spec import (
     Answer,
@@ -41,7 +41,6 @@ from venuekit_spec import (
     Credentials,
     Description,
     Environment,
-    LocalError,
     Market,
     NonceRule,
     OrderEntry,
@@ -53,7 +52,6 @@ from venuekit_spec import (
     UserMessage,
 )
 
-MEMORY: Final = ":memory:"
 PAPER_ACCOUNT: Final = "paper"
 
 FRAMES: Final = "frames of calls"
@@ -62,11 +60,6 @@ FRAMES: Final = "frames of calls"
 BUNCHING: Final[Seconds] = 0.25
 """By how much frames of one socket may come to the venue closer together than they left. Too many cost the socket, and with it
 the answers of all calls that are under way."""
-
-Store = str | PathLike[str] | InFlightOrderStore
-"""A file, ``":memory:"``, or a store of one's own."""
-
-_STORES: Final[WeakValueDictionary[Path, SqliteOrderStore]] = WeakValueDictionary()
 
 
 @frozen
@@ -91,6 +84,7 @@ class Opening:
     pacers: PacerRegistry
     pools: tuple[RatePool, ...]
     books: Mapping[str, OrderBook]
+    own_orders: OwnOrders
     store: Store | None
     order_entry: str
     limits: PreTradeLimits | None
@@ -106,10 +100,10 @@ class Opening:
         signer = hooks.auth(credentials=credentials, environment=where)
         key = fingerprint(credentials)
         stack.enter_context(hold_key(description.venue, where.name, key))
-        store = self._store(f"{name}-{key}")
+        store = find_store(self.store, store_file(venue.id, where.name, name, key))
         await store.open()
         stack.push_async_callback(store.aclose)
-        shared = _key(store, f"{description.venue} {where.name} {key}", signer.nonces)
+        shared = stack.enter_context(_key(store, f"{description.venue} {where.name} {key}", signer.nonces))
         frames = _frames(description)
         flows = FlowRunner(
             self.http,
@@ -142,17 +136,18 @@ class Opening:
                 late=late.answered,
                 name=name,
             )
-        return await self._open(name, own, market, store, description, stack, late, stream)
+        return await self._open(name, own, market, store, description, entry, stack, late, stream)
 
     async def paper(self, settings: PaperSettings, stack: AsyncExitStack) -> Account:
         """A paper account, open until the end of `stack`. Raises `LocalError` where no engine is installed."""
         venue, late = self.venue, _Late()
-        store = self._store("") if self.store is not None else SqliteOrderStore(MEMORY)
+        store = find_store(MEMORY if self.store is None else self.store, Path())
         await store.open()
         stack.push_async_callback(store.aclose)
         market = paper_market(settings, venue.instruments, self.books, late.receive, venue.clock.now)
         description = paper_description(venue.description)
-        return await self._open(PAPER_ACCOUNT, venue, market, store, description, stack, late, None)
+        entry = OrderEntry.REST
+        return await self._open(PAPER_ACCOUNT, venue, market, store, description, entry, stack, late, None)
 
     async def _open(
         self,
@@ -161,6 +156,7 @@ class Opening:
         market: Market,
         store: InFlightOrderStore,
         description: Description,
+        entry: OrderEntry,
         stack: AsyncExitStack,
         late: _Late,
         stream: PrivateStream | None,
@@ -171,31 +167,20 @@ class Opening:
         call = stream.call if stream is not None else None
         desk = Desk(id_, venue, market, tracker, call)
         account = late.account = Account(
-            name, desk, store, self.books, description, self.limits or PreTradeLimits(), local=local
+            name,
+            desk,
+            store,
+            self.books,
+            description,
+            self.limits or PreTradeLimits(),
+            order_entry=entry,
+            own_orders=self.own_orders,
+            local=local,
         )
         stack.push_async_callback(tracker.aclose)
         await tracker.open()
         account.serve(stream)
         return account
-
-    def _store(self, name: str) -> InFlightOrderStore:
-        """The order store: the one given, or the file of this key in the state directory."""
-        store = self.store
-        if store is None:
-            folder = state_directory() / "orders" / self.venue.id / self.where.name
-            path = folder / f"{name}.sqlite"
-            try:
-                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            except OSError as error:
-                raise LocalError(f"the order store cannot be made in {folder}: {error}") from error
-        elif isinstance(store, (str, PathLike)):
-            if fspath(store) == MEMORY:
-                return SqliteOrderStore(MEMORY)
-            path = Path(store)
-        else:
-            return store
-        path = path.expanduser().absolute()
-        return _STORES.setdefault(path, SqliteOrderStore(path))
 
 
 class _Late:
@@ -216,7 +201,7 @@ class _Late:
         self.account.opened()
 
     def lost(self, _reason: str) -> None:
-        """Nothing: what is missed meanwhile is asked for when it opens again."""
+        self.account.lost()
 
     def answered(self, _answer: Answer) -> None:
         self.account.late()
@@ -235,10 +220,13 @@ def _frames(description: Description) -> tuple[RatePool, ...]:
     return (RatePool(FRAMES, max(limit, 1.0), period, kind=PoolKind.SLIDING_WINDOW, scope=PoolScope.SOCKET),)
 
 
-def _key(store: InFlightOrderStore, name: str, rule: NonceRule) -> _Key:
+@contextmanager
+def _key(store: InFlightOrderStore, name: str, rule: NonceRule) -> Iterator[_Key]:
+    """What belongs to a key, the same for all who use it at the same time."""
     keys = _KEYS.setdefault(store, WeakValueDictionary())
     lock = anyio.Lock() if rule is NonceRule.STRICT else None
-    return keys.setdefault(name, _Key(NonceSource(rule, store, name), lock))
+    key = keys.setdefault(name, _Key(NonceSource(rule, store, name), lock))
+    yield key  # and held until then: the table alone would not keep it
 
 
 def _order_entry(wanted: str, description: Description) -> OrderEntry:

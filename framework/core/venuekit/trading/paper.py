@@ -50,7 +50,14 @@ _CLAIMS: Final = frozenset(
     }
 )
 _VENUES_OWN: Final = frozenset(
-    {Capability.DEAD_MAN_SWITCH, Capability.REST_ORDERS, Capability.SOCKET_ORDERS, Capability.POSITIONS}
+    {
+        Capability.DEAD_MAN_SWITCH,
+        Capability.FUNDING,
+        Capability.LEVERAGE,
+        Capability.POSITIONS,
+        Capability.REST_ORDERS,
+        Capability.SOCKET_ORDERS,
+    }
 )
 
 
@@ -114,6 +121,7 @@ def paper_description(description: Description) -> Description:
         order_types=frozenset(),
         times_in_force=frozenset(),
         resolver=Resolver((Resolution.ASK,), Absence(after=0.0)),
+        order_life=None,
         maximum_batch=100,
     )
 

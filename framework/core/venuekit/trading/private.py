@@ -63,9 +63,10 @@ class PrivateStream:
         self._tell_opened = opened
         self._tell_lost = lost
         self._told_live = False
-        handlers = UserHandlers(receive, hole, self._on_opened, self._on_lost)
-        if late is not None:
-            handlers = UserHandlers(receive, hole, self._on_opened, self._on_lost, late)
+        self._changed = anyio.Event()
+        handlers = UserHandlers(
+            receive, hole, self._on_opened, self._on_lost, late or _unheard, self._on_changed
+        )
         topics = sorted(stream.topics(), key=str)
         self._user: list[Connection] = []
         self._calls: list[Connection] = []
@@ -103,6 +104,19 @@ class PrivateStream:
         """Whether a socket takes calls now."""
         return any(each.serves(Channel.CALLS) for each in self._calls)
 
+    async def wait_calls(self) -> None:
+        """Return once a socket takes calls; never where the venue has none for them."""
+        while not self.calls_live:
+            await self._changed.wait()
+
+    async def wait_ready(self) -> None:
+        """Return once all that happens to the account is told, and calls are taken; at once where the venue has neither."""
+        while not (
+            all(each.serves(Channel.USER) for each in self._user)
+            and all(each.serves(Channel.CALLS) for each in self._calls)
+        ):
+            await self._changed.wait()
+
     @property
     def last_life(self) -> Instant:
         """The last sign of life of the user stream's sockets, of the one that was silent longest; 0 before the first."""
@@ -123,6 +137,10 @@ class PrivateStream:
         """What has happened on each connection so far."""
         return {connection.name: connection.counters for connection in self._connections}
 
+    def _on_changed(self) -> None:
+        changed, self._changed = self._changed, anyio.Event()
+        changed.set()
+
     def _on_opened(self) -> None:
         """One of the sockets is whole (again)."""
         if self.live:
@@ -133,6 +151,10 @@ class PrivateStream:
         if self._told_live:
             self._told_live = False
             self._tell_lost(reason)
+
+
+def _unheard(_answer: Answer) -> None:
+    """A late answer that nobody asked to be told of."""
 
 
 def _no_shadow(_entry: AnyEntry, _need: NeedCallback) -> NoReturn:

@@ -9,7 +9,8 @@
 5. An open order that is not ours is told once, and not touched.
 
 It is asked for at the start, when the user stream opens or may have lost something, when the stream is silent while orders
-are open, for an unknown outcome, when an order is over but its executions do not add up, and from time to time.
+are open, for an unknown outcome, when an order is over but its executions do not add up, and from time to time. Whoever watches
+for that sleeps until the next of these can be due, and is woken when an order changes that (`Reconciler.look`).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from venuekit.orders.states import OrderState
 from venuekit.trading.desk import Desk
 from venuekit.trading.events import Reconciled
 from venuekit.trading.settling import OVERLAP, Settler
+from venuekit.trading.waiting import within
 from venuekit_spec import (
     SECOND,
     Instant,
@@ -37,7 +39,7 @@ from venuekit_spec import (
 )
 
 WATCH: Final[Seconds] = 2.0
-"""How often it is looked whether a comparison is due."""
+"""How often it is looked whether a comparison is due while an order must be asked for, which the stream may still spare us."""
 SILENCE: Final[Seconds] = 30.0
 """A user stream without any sign of life for so long, while orders are open, is not believed."""
 POLL: Final[Seconds] = 10.0
@@ -46,6 +48,9 @@ PERIOD: Final[Seconds] = 60.0
 """Between comparisons without a user stream otherwise; ten of them with one that lives."""
 AT_ONCE: Final = 8
 """How many orders are asked for at the same time."""
+
+SHORTEST: Final[Seconds] = 0.1
+"""The least pause between two looks."""
 
 PURGED: Final = "the venue does not have it any more"
 
@@ -77,10 +82,16 @@ class Reconciler:
         self._retry: Instant | None = None
         self._backoff = self._fresh_backoff()
         self._missing_since: Instant | None = None
+        self._waits = False
+        self._look = anyio.Event()
+        self._busy = False
+        self._whole = False
+        self._ended = anyio.Event()
 
     def request(self, reason: str) -> None:
         """Compare as soon as may be."""
         self._reasons[reason] = None
+        self._busy, self._whole = True, False
         self._asked.set()
 
     async def now(self, reason: str) -> None:
@@ -88,6 +99,11 @@ class Reconciler:
         next_ = self._next
         self.request(reason)
         await next_.wait()
+
+    async def wait_whole(self) -> None:
+        """Return once a comparison has been made that could ask everything, and none is asked for or under way."""
+        while not self._whole:
+            await self._ended.wait()
 
     async def run(self) -> None:
         """Compare whenever it is asked for, until cancelled."""
@@ -105,19 +121,50 @@ class Reconciler:
                 self._retry = after(now, self._backoff.failed(now))
             else:
                 self._retry, self._backoff = None, self._fresh_backoff()
+            self._busy = bool(self._reasons)
+            self._whole = not (told.failures or self._busy)
+            ended, self._ended = self._ended, anyio.Event()
+            ended.set()
+            self.look()
             self._desk.publish(told)
+
+    def look(self, order: InFlightOrder | None = None) -> None:
+        """Something may be due earlier than it was: an order has changed, a comparison ended, the user stream was lost."""
+        if order is None or order.needs_asking or not self._waits:
+            self._look.set()
 
     async def watch(self) -> None:
         """Ask for a comparison whenever one is due, until cancelled."""
         while True:
-            await self._desk.clock.sleep(WATCH)
-            due = self._due(self._desk.now())
+            due = "" if self._busy else self._due(self._desk.now())
             if due:
                 self.request(due)
+            self._look = anyio.Event()
+            if self._busy:
+                await self._look.wait()
+            else:
+                await within(self._desk.clock, self._pause(self._desk.now()), self._look.wait)
+
+    def _pause(self, now: Instant) -> Seconds:
+        """How long nothing can be due, as things are."""
+        waited = self._waited(now)
+        life = self._last_life() if self._streams else None
+        if life is None:
+            left = (POLL if self._waits else PERIOD) - waited
+        elif self._waits:
+            left = min(SILENCE - min(seconds_between(life, now), waited), 10 * PERIOD - waited)
+        else:
+            left = 10 * PERIOD - waited
+        if self._missing_since is not None:
+            left = min(left, max(WATCH, min(seconds_between(self._missing_since, now) / 2, PERIOD) - waited))
+        if self._retry is not None:
+            left = min(left, seconds_between(now, self._retry))
+        return max(left, SHORTEST)
 
     def _due(self, now: Instant) -> str:
         """Why a comparison is due; empty where none is."""
         tracker = self._desk.tracker
+        self._waits = waits = bool(tracker.incomplete)
         if self._retry is not None and now >= self._retry:
             self._retry = None
             return "again after a failure"
@@ -128,7 +175,6 @@ class Reconciler:
             self._missing_since = now  # the stream may bring them: looked at again next time
         elif self._waited(now) >= min(seconds_between(self._missing_since, now) / 2, PERIOD):
             return "orders that must be asked for"
-        waits = bool(tracker.incomplete)
         life = self._last_life() if self._streams else None
         if life is None:
             return "from time to time" if self._waited(now) >= (POLL if waits else PERIOD) else ""
@@ -145,13 +191,13 @@ class Reconciler:
     async def _reconcile(self, reason: str) -> Reconciled:
         desk, tracker = self._desk, self._desk.tracker
         failures: list[VenuekitError] = []
-        asked, venue_time = desk.now(), desk.venue.venue_time()
+        moment = await self._settler.moment()
         known = [order for order in tracker.incomplete if order.state is not OrderState.PENDING]
         reports = await self._open_orders(failures)
         for report in reports:
             tracker.report(report)
         strays = tracker.strays(reports)
-        listed = {order.client_order_id for report in reports if (order := self._ours(report)) is not None}
+        listed = {order.client_order_id for report in reports if (order := tracker.owner(report)) is not None}
         for order in known:
             if order.state is OrderState.UNKNOWN:
                 self._settler.settle(order)
@@ -165,7 +211,7 @@ class Reconciler:
         fills = await self._fills(known, failures)
         absent = 0
         for order in gone if fills is not None else ():
-            if self._settler.proves_absence(order, asked, venue_time):
+            if self._settler.proves_absence(order, moment):
                 tracker.absent(order, PURGED)
                 tracker.asked(order, fills=True)
                 absent += 1
@@ -184,10 +230,6 @@ class Reconciler:
             failures=tuple(failures),
             at=desk.now(),
         )
-
-    def _ours(self, report: OrderReport) -> InFlightOrder | None:
-        tracker = self._desk.tracker
-        return tracker.get(report.client_order_id) or tracker.find(report.order_id)
 
     async def _open_orders(self, failures: list[VenuekitError]) -> Sequence[OrderReport]:
         try:

@@ -19,6 +19,7 @@ from venuekit_spec import (
     Instant,
     Instrument,
     LocalError,
+    OrderLife,
     OrderType,
     TimeInForce,
     Unit,
@@ -30,6 +31,9 @@ PRICED: Final = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.TAKE
 """Types that carry a limit price."""
 TRIGGERED: Final = frozenset(OrderType) - {OrderType.LIMIT, OrderType.MARKET}
 """Types that wait for a trigger price."""
+
+AT_ONCE: Final = frozenset({TimeInForce.IOC, TimeInForce.FOK})
+"""What never rests; where orders end by height, it may carry one nevertheless."""
 
 
 class RuleBroken(LocalError):
@@ -56,6 +60,19 @@ def check_open_orders(open_orders: int, instrument: Instrument) -> None:
             rule="open orders",
             pair=instrument.id,
         )
+
+
+def check_height(request: OrderRequest, height: int, life: OrderLife) -> None:
+    """Raise `RuleBroken` where an order is to end at a height that is past or too far, on a chain of that height."""
+    expiry, latest = request.expires_at_height, height + life.maximum
+    if expiry is None or height < expiry <= latest:
+        return
+    problem = (
+        f"expires_at_height {expiry} is not above {height}, the height of the chain"
+        if expiry <= height
+        else f"expires_at_height {expiry} is above {latest}, the height of the chain ({height}) and {life.maximum} blocks"
+    )
+    raise RuleBroken(problem, rule="expiry height", pair=request.pair)
 
 
 def check_amendment(price: Decimal | None, quantity: Decimal | None, instrument: Instrument) -> None:
@@ -115,7 +132,7 @@ _Problem = tuple[str, str]
 def _problems(
     request: OrderRequest, instrument: Instrument, description: Description, now: Instant
 ) -> Iterator[_Problem]:
-    yield from _shape_problems(request, now)
+    yield from _shape_problems(request, description, now)
     yield from _claim_problems(request, description)
     if request.price is not None:
         yield from _price_problems(request.price, instrument, "price")
@@ -129,7 +146,7 @@ def _problems(
     yield from _notional_problems(request, instrument)
 
 
-def _shape_problems(request: OrderRequest, now: Instant) -> Iterator[_Problem]:
+def _shape_problems(request: OrderRequest, description: Description, now: Instant) -> Iterator[_Problem]:
     """Parts of an order that do not go together."""
     kind, force = request.type, request.time_in_force
     if request.quantity <= 0:
@@ -144,9 +161,10 @@ def _shape_problems(request: OrderRequest, now: Instant) -> Iterator[_Problem]:
         ("expires", request.expires is not None, force is TimeInForce.GTD),
         ("expires_at_height", request.expires_at_height is not None, force is TimeInForce.GTB),
     ):
-        if given is not belongs:
+        lives = what == "expires_at_height" and description.order_life is not None and force in AT_ONCE
+        if given is not belongs and not lives:
             yield what, f"time in force {force} {'needs' if belongs else 'takes no'} {what}"
-    if request.post_only and (kind not in PRICED or force in {TimeInForce.IOC, TimeInForce.FOK}):
+    if request.post_only and (kind not in PRICED or force in AT_ONCE):
         yield "post only", f"a {kind} {force} order cannot be post-only"
     for what, instant in (("expires", request.expires), ("deadline", request.deadline)):
         if instant is not None and instant <= now:

@@ -7,12 +7,15 @@
    sent of by then is not sent any more.
 4. One error never covers another order: where a whole call fails, it fails each order of that call in the same way, and no
    order of another call.
-5. A cancel of an order whose outcome is unknown is kept and sent once the order is known (`Sender.known`).
+5. Orders that travel on a socket wait for one that takes calls, for a while: it may just be dialled. Where none comes,
+   nothing was sent, and that is certain.
+6. The kill switch holds also what has been stored and not sent yet: the batches of a placement that is under way.
+7. A cancel of an order whose outcome is unknown is kept and sent once the order is known (`Sender.known`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from decimal import Decimal
 from itertools import islice
 
@@ -65,8 +68,9 @@ class _Call:
 class Sender:
     """Sends the commands of one account. `steps`: how the resolver settles, which says what is stored of what is sent.
 
-    `local`: the market is on this machine and asks nothing, so whether something was "sent" is not known. `lost` is told of
-    each order whose outcome is unknown.
+    `local`: the market is on this machine and asks nothing, so whether something was "sent" is not known. `allowed` raises
+    where no order may be placed any more. `way` returns once there is a socket for calls, if orders travel on one, or when
+    none came. `lost` is told of each order whose outcome is unknown.
     """
 
     def __init__(
@@ -76,6 +80,8 @@ class Sender:
         batch: int,
         steps: Collection[Resolution],
         local: bool,
+        allowed: Callable[[], None],
+        way: Callable[[], Awaitable[None]],
         lost: Callable[[InFlightOrder], None],
     ) -> None:
         self._desk = desk
@@ -83,6 +89,8 @@ class Sender:
         self._keeps_bytes = Resolution.RESEND in steps
         self._keeps_nonce = Resolution.BURN_NONCE in steps
         self._local = local
+        self._allowed = allowed
+        self._way = way
         self._lost = lost
         self._wishes: dict[str, InFlightOrder] = {}
 
@@ -114,8 +122,7 @@ class Sender:
                 if order.done:
                     placements[order] = _over(order)
                 elif order.state in {OrderState.PENDING, OrderState.UNKNOWN}:
-                    self._wishes[order.client_order_id] = order
-                    self._desk.tracker.cancel_requested(order)
+                    self.wish(order)
                     placements[order] = OrderUnknown(order)
                 else:
                     ready.append(order)
@@ -143,6 +150,11 @@ class Sender:
 
         return await self._desk.detached(work, call.give_up)
 
+    def wish(self, order: InFlightOrder) -> None:
+        """Cancel an order of unknown outcome, once it is known that the venue has it."""
+        self._wishes[order.client_order_id] = order
+        self._desk.tracker.cancel_requested(order)
+
     def known(self, order: InFlightOrder) -> None:
         """The state of an order has changed: a cancel that waited for it is sent now."""
         if order.state in {OrderState.PENDING, OrderState.UNKNOWN}:
@@ -160,8 +172,10 @@ class Sender:
         before = call.requests
 
         async def note(request: Request) -> None:
-            first = call.requests == before + 1
-            payload = pack(request) if self._keeps_bytes and first and len(orders) == 1 else None
+            first = call.requests == before
+            if first:
+                self._allowed()
+            payload = pack(request, orders) if self._keeps_bytes and first else None
             for order in orders:
                 await desk.tracker.sending(
                     order, nonce=request.nonce if self._keeps_nonce else None, payload=payload
@@ -205,14 +219,15 @@ class Sender:
         async def sending(request: Request) -> None:
             if call.given_up and call.requests == before:
                 raise GivenUp("its caller was cancelled before it was sent")
-            call.requests += 1
             if note is not None:
-                await note(request)
+                await note(request)  # where that fails nothing was sent
+            call.requests += 1
 
         def failed(error: VenuekitError) -> Sequence[Placed]:
             return [_failed(error, sent=self._local or call.requests > before)] * items
 
         try:
+            await self._way()
             placed = await self._desk.send(flow(), sending)
         except VenuekitError as error:
             if isinstance(error, ClockSkewed):

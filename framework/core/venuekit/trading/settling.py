@@ -5,21 +5,24 @@
 2. Asking: its status, then its executions. A network failure is no answer.
 3. "No such order" is a proof only once absence is final (`Absence`), judged by the instant the question was asked; both
    questions must have been answered, and neither may know it.
-4. Resending sends the identical bytes that the store kept: the venue executes them at most once.
+4. Resending sends the identical bytes that the store kept: the venue executes them at most once. The bytes of a batch carry all
+   its orders and are kept with each of them; one resend of them settles every one that is still unknown.
 5. Burning spends the order's nonce on nothing. From then on it cannot land, so absence is final for what is asked later. A
    nonce that is spent already may have been spent by the order: then absence is final only when that would long be seen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
+from attrs import frozen
 
 from venuekit.backoff import Backoff
 from venuekit.orders.in_flight import InFlightOrder
 from venuekit.orders.states import OrderState
+from venuekit.trading.chain import Chain
 from venuekit.trading.desk import Desk
 from venuekit_spec import (
     SECOND,
@@ -54,56 +57,72 @@ SEEN: Final[Seconds] = 60.0
 NEVER_REACHED: Final = "never reached the venue"
 
 
-def pack(request: Request) -> bytes | None:
-    """The exact bytes of a request for the store, to be sent again as they are; None for a call on a socket."""
+class Packed(msgspec.Struct, frozen=True, array_like=True):
+    """A placement as it was sent, to be sent again as it is. `orders`: the client order ids of all it carried, in order."""
+
+    orders: tuple[str, ...]
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    def onto(self, request: HttpRequest) -> HttpRequest:
+        """`request` with what was sent then."""
+        return request.replace(method=self.method, url=self.url, headers=self.headers, body=self.body)
+
+
+def pack(request: Request, orders: Iterable[InFlightOrder]) -> bytes | None:
+    """A placement of these orders for the store; None for a call on a socket."""
     if not isinstance(request, HttpRequest):
         return None
-    return msgspec.msgpack.encode((request.method, request.url, request.headers, request.body))
+    ids = tuple(order.client_order_id for order in orders)
+    return msgspec.msgpack.encode(Packed(ids, request.method, request.url, request.headers, request.body))
 
 
-def unpack(payload: bytes, request: HttpRequest) -> HttpRequest:
-    """`request` with the method, URL, headers and body that were packed."""
-    method, url, headers, body = msgspec.msgpack.decode(
-        payload, type=tuple[str, str, tuple[tuple[str, str], ...], bytes]
-    )
-    return request.replace(method=method, url=url, headers=headers, body=body)
+def unpack(payload: bytes) -> Packed | None:
+    """What was packed; None where it was packed otherwise than now, by another version."""
+    try:
+        return msgspec.msgpack.decode(payload, type=Packed)
+    except msgspec.MsgspecError:
+        return None
 
 
-def absence_is_final(
-    absence: Absence,
-    order: InFlightOrder,
-    *,
-    since: Instant,
-    asked: Instant,
-    venue_time: Instant,
-    height: int | None,
-) -> bool:
-    """Whether "no such order" proves that there is none.
+@frozen
+class Moment:
+    """When a question was asked: by our clock, by the venue's, and how high its chain was then (None: not known)."""
 
-    `since`: the latest instant at which it can have been sent, `asked`: when the question was asked, both by our clock;
-    `venue_time` and `height`: the venue's time and the chain's height when it was asked.
+    asked: Instant
+    venue_time: Instant
+    height: int | None
+
+
+def absence_is_final(absence: Absence, order: InFlightOrder, since: Instant, moment: Moment) -> bool:
+    """Whether "no such order", answered to a question of that moment, proves that there is none.
+
+    `since`: the latest instant at which it can have been sent, by our clock.
     """
-    if absence.after is not None and asked >= after(since, absence.after):
+    if absence.after is not None and moment.asked >= after(since, absence.after):
         return True
     deadline = order.intent.deadline
     if (
         absence.after_deadline is not None
         and deadline is not None
-        and venue_time >= after(deadline, absence.after_deadline)
+        and moment.venue_time >= after(deadline, absence.after_deadline)
     ):
         return True
-    expiry = order.intent.expires_at_height
+    expiry, height = order.intent.expires_at_height, moment.height
     return absence.above_expiry_height and expiry is not None and height is not None and height > expiry
 
 
 class Settler:
-    """Settles the unknown orders of one account. `height` is the chain's height, None where there is none."""
+    """Settles the unknown orders of one account."""
 
-    def __init__(self, desk: Desk, resolver: Resolver | None, height: Callable[[], int | None]) -> None:
+    def __init__(self, desk: Desk, resolver: Resolver | None, chain: Chain) -> None:
         self._desk = desk
-        self._height = height
+        self._chain = chain
         self.resolver = resolver or ASK_ONLY
         self._settling: set[str] = set()
+        self._resending: set[bytes] = set()
         self._began = desk.now()
 
     def settle(self, order: InFlightOrder) -> None:
@@ -121,16 +140,15 @@ class Settler:
 
         self._desk.venue.spawn(run)
 
-    def proves_absence(self, order: InFlightOrder, asked: Instant, venue_time: Instant) -> bool:
-        """Whether "no such order", asked for at `asked`, is final by the venue's rule."""
-        return absence_is_final(
-            self.resolver.absence,
-            order,
-            since=self._sent(order),
-            asked=asked,
-            venue_time=venue_time,
-            height=self._height(),
-        )
+    async def moment(self) -> Moment:
+        """Now, for questions that are asked from here on. The chain is asked how high it is where absence depends on it."""
+        by_height = self.resolver.absence.above_expiry_height
+        height = await self._chain.known() if by_height else self._chain.height
+        return Moment(self._desk.now(), self._desk.venue.venue_time(), height)
+
+    def proves_absence(self, order: InFlightOrder, moment: Moment) -> bool:
+        """Whether "no such order", asked for at that moment or later, is final by the venue's rule."""
+        return absence_is_final(self.resolver.absence, order, self._sent(order), moment)
 
     async def _settle(self, order: InFlightOrder) -> None:
         desk = self._desk
@@ -150,8 +168,8 @@ class Settler:
 
     async def _ask(self, order: InFlightOrder, spent: Instant | None) -> None:
         desk, market = self._desk, self._desk.market
-        asked, venue_time = desk.now(), desk.venue.venue_time()
-        final = (spent is not None and asked >= spent) or self.proves_absence(order, asked, venue_time)
+        moment = await self.moment()
+        final = (spent is not None and moment.asked >= spent) or self.proves_absence(order, moment)
         try:
             desk.tracker.report(await desk.ask(lambda: market.status(order.ref)))
         except OrderNotFound:
@@ -176,23 +194,43 @@ class Settler:
 
     async def _resend(self, order: InFlightOrder) -> None:
         payload = order.payload
-        if payload is None:
+        if payload is None or payload in self._resending:
             return
-        desk = self._desk
+        self._resending.add(payload)
+        try:
+            await self._send_again(payload)
+        finally:
+            self._resending.discard(payload)
+
+    async def _send_again(self, payload: bytes) -> None:
+        desk, tracker = self._desk, self._desk.tracker
+        packed = unpack(payload)
+        if packed is None:
+            return
+        orders = [order for id_ in packed.orders if (order := tracker.get(id_)) is not None]
+        if len(orders) != len(packed.orders):
+            return
 
         def stored(request: HttpRequest, _now: Instant, _nonce: int) -> HttpRequest:
-            return unpack(payload, request)
+            return packed.onto(request)
 
-        await desk.tracker.sending(order, nonce=order.nonce, payload=payload)
         try:
-            (placed,) = await desk.venue.flows.run(desk.market.place((order.intent,)), sign=stored)
-        except (VenuekitError, ValueError):
+            for order in orders:
+                if order.state is OrderState.UNKNOWN:
+                    await tracker.sending(order, nonce=order.nonce, payload=payload)
+            outcomes = await desk.venue.flows.run(
+                desk.market.place([order.intent for order in orders]), sign=stored
+            )
+        except VenuekitError:
             return
-        told = isinstance(placed, Rejected) and not isinstance(
-            placed.error, (NonceRefused, DuplicateClientOrderId)
-        )  # those two say that the first attempt arrived, or was burned
-        if told or isinstance(placed, Accepted):
-            desk.tracker.outcome(order, placed)
+        if len(outcomes) != len(orders):
+            return  # a bug of the connector: which answer is whose cannot be told
+        for order, placed in zip(orders, outcomes, strict=True):
+            told = isinstance(placed, Rejected) and not isinstance(
+                placed.error, (NonceRefused, DuplicateClientOrderId)
+            )  # those two say that the first attempt arrived, or was burned
+            if order.state is OrderState.UNKNOWN and (told or isinstance(placed, Accepted)):
+                tracker.outcome(order, placed)
 
     async def _burn(self, order: InFlightOrder) -> Instant | None:
         """From when on absence is final because the nonce is spent; None where that is not known."""

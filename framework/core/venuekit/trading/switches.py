@@ -38,18 +38,25 @@ class Kill:
             raise Killed(f"the kill switch of {self._desk.account} is thrown: {self.reason}")
 
     def throw(self, reason: str) -> None:
-        """Refuse new orders from now on, and after a restart."""
-        if not self.reason:
-            self._store.raise_mark(self._mark, self._store.mark(self._mark) + 1)
+        """Refuse new orders from now on, and after a restart.
+
+        Raises `StoreError` where a restart would forget it; it is thrown nevertheless.
+        """
         self.reason = reason or "no reason was given"
         self._tell(killed=True)
+        mark = self._store.mark(self._mark)
+        if not mark % 2:
+            self._store.raise_mark(self._mark, mark + 1)
 
     def reset(self) -> None:
-        """Take new orders again."""
-        if self.reason:
-            self._store.raise_mark(self._mark, self._store.mark(self._mark) + 1)
-            self.reason = ""
-            self._tell(killed=False)
+        """Take new orders again. Raises `StoreError` where a restart would forget that; it stays thrown then."""
+        if not self.reason:
+            return
+        mark = self._store.mark(self._mark)
+        if mark % 2:
+            self._store.raise_mark(self._mark, mark + 1)
+        self.reason = ""
+        self._tell(killed=False)
 
     def _tell(self, *, killed: bool) -> None:
         desk = self._desk

@@ -7,9 +7,8 @@
 3. What happens from a block to the next belongs to it and is told as provisional. The next block makes it final, or undoes it
    (`undo_block`, or by `undo_rate`). What a block refused is final at once.
 4. Undoing takes back the trades of the accounts. Orders that the block had placed go back to the pool, and the block that
-   follows tries them again. An order of an earlier block stands as it did before, unless the market has moved through its
-   price meanwhile: then it is cancelled, as everything of the venue's own order flow is that would cross the book. Cancels and
-   expiries of the block stand.
+   follows tries them again. An order of an earlier block stands as it did before; the engine has it enter again where the
+   market has moved through its price meanwhile. Cancels and expiries of the block stand.
 5. Everything here is memory: a restart loses the pool and what was to be settled; what the engine holds is final then.
 
 PROTOCOL.md, "Chain".
@@ -17,17 +16,19 @@ PROTOCOL.md, "Chain".
 
 from __future__ import annotations
 
+import hashlib
+from collections import deque
 from collections.abc import Iterable, Sequence
-from random import Random
+from decimal import Decimal
 from typing import Final
 
 from attrs import Factory, define, frozen
 
 from venuekit_exchange_b.actions import Order
+from venuekit_exchange_b.description import BLOCK
 from venuekit_exchange_b.dialect import writing
 from venuekit_exchange_b.dialect.refusals import of_engine
 from venuekit_exchange_b.dialect.writing import HASH, HEIGHT_REACHED, Taken
-from venuekit_exchange_b.description import BLOCK
 from venuekit_exchange_b.payloads import Funding, News, OrderState, Reached
 from venuekit_spec import (
     MILLISECOND,
@@ -46,13 +47,11 @@ from venuekit_spec import (
     OrderRef,
     OrderStatus,
     PositionChanged,
-    Side,
-    TradeHappened,
+    Refused,
     VenueAccount,
     VenueError,
     VenueOrder,
 )
-from decimal import Decimal
 
 GENESIS: Final[Instant] = 1_577_836_800 * SECOND
 """2020-01-01: the instant of block 0."""
@@ -64,8 +63,14 @@ FUNDING_RATE: Final = Decimal("0.00001")
 CAPACITY: Final = 1_000
 """Orders and cancels that a block carries out."""
 
+ASKED: Final = "asked"
+"""The reason of orders that were cancelled as their account asked."""
+
 UNDONE: Final = "undone"
-"""The reason of orders that an undone block left without a place."""
+"""The reason with which an order leaves the engine for the pool."""
+
+REMEMBERED: Final = 10_000
+"""News of an account that its sockets may be behind."""
 
 _BLOCK: Final = round(BLOCK * SECOND)
 
@@ -95,8 +100,23 @@ class Block:
     orders: dict[tuple[str, str], VenueOrder] = Factory(dict)
     executions: dict[str, Execution] = Factory(dict)
     placed: list[tuple[Taken, str]] = Factory(list)
-    takers: dict[int, str] = Factory(dict)
-    """The taker of each trade."""
+
+
+class NewsLog:
+    """What an account was told: how much, and the last of it."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._last: deque[News] = deque(maxlen=REMEMBERED)
+
+    def add(self, news: News) -> None:
+        """The account is told this."""
+        self.count += 1
+        self._last.append(news)
+
+    def since(self, count: int) -> Sequence[News]:
+        """What came after so much had been told."""
+        return list(self._last)[len(self._last) - (self.count - count) :] if self.count > count else ()
 
 
 class Chain:
@@ -114,15 +134,15 @@ class Chain:
         self.event_ids: dict[str, int] = {}
         """The last `OrderEvent` that each book has seen."""
         self._undo_rate = undo_rate
-        self._dice = Random(seed)  # noqa: S311  # to be repeated, not to be secret
+        self._seed = seed
         self._undo_next = False
         self._quiet = False
         self._block = Block()
-        self._news: dict[str, list[News]] = {account.name: [] for account in self.accounts}
+        self._news = {account.name: NewsLog() for account in self.accounts}
         self._funding: dict[str, list[Funding]] = {account.name: [] for account in self.accounts}
-        self._refused: dict[str, OrderState] = {}
-        self._numbers: dict[str, tuple[str, OrderRef]] = {}
-        """Hash -> account and the order that the engine has last."""
+        self._refused: dict[tuple[str, str], OrderState] = {}
+        self._numbers: dict[tuple[str, str], OrderRef] = {}
+        """Account and a name (hash, client id) -> the order that the engine has last."""
         self._hashes: dict[str, str] = {}
         for account in self.accounts:
             for order in engine.orders(account.name):
@@ -149,7 +169,9 @@ class Chain:
 
     def take(self, account: str, order: Order, hash_: str, instrument: str, now: Instant) -> OrderState:
         """An order comes to the pool; how it stands. Raises `KeyError` for a force that is not known."""
-        taken = Taken(account, order, hash_, writing.intent(order, hash_, self.engine.instruments[instrument]))
+        taken = Taken(
+            account, order, hash_, writing.intent(order, hash_, self.engine.instruments[instrument])
+        )
         self.pool.append(taken)
         told = writing.pooled(taken, OrderStatus.PENDING, Finality.PROVISIONAL, now)
         self._tell(account, told)
@@ -164,11 +186,10 @@ class Chain:
         for each in self.pool:
             if isinstance(each, Taken) and each.account == account and name in {each.hash, each.terms.client}:
                 return writing.pooled(each, OrderStatus.PENDING, Finality.PROVISIONAL, now)
-        owner, ref = self._numbers.get(name, ("", OrderRef("")))
-        if owner == account:
+        ref = self._numbers.get((account, name))
+        if ref is not None:
             return self._told(self.engine.order(account, ref))
-        refused = self._refused.get(f"{account} {name}")
-        return refused
+        return self._refused.get((account, name))
 
     def open_orders(self, account: str, now: Instant) -> Sequence[OrderState]:
         """What rests, then what is in the pool."""
@@ -187,13 +208,9 @@ class Chain:
         """What an account was paid since the venue started, oldest first."""
         return self._funding[account]
 
-    def news(self, account: str, since: int) -> Sequence[News]:
-        """What an account was told, from a number on."""
-        return self._news[account][since:]
-
-    def told(self, account: str) -> int:
-        """How much an account was told."""
-        return len(self._news[account])
+    def news(self, account: str) -> NewsLog:
+        """What an account is told."""
+        return self._news[account]
 
     def hash(self, order_id: str) -> str:
         """The hash of an order of the engine's."""
@@ -202,13 +219,9 @@ class Chain:
     # --- a block
 
     def _add_block(self, now: Instant) -> None:
-        undone = self._undo_next or (self._undo_rate > 0 and self._dice.random() < self._undo_rate)
+        undone = self._undo_next or self._thrown() < self._undo_rate
         before, self._block = self._block, Block()
-        if undone and (before.executions or before.placed):
-            self._undo_next = False
-            self.undone += 1
-            self._undo(before, now)
-        else:
+        if not (undone and (before.executions or before.placed) and self._undoes(before, now)):
             self._finish(before)
         self._expire(now)
         due, self.pool = self.pool[: self.capacity], self.pool[self.capacity :]
@@ -225,6 +238,11 @@ class Chain:
         for account in self._news:
             self._tell(account, Reached(self.height, instant_of(self.height) // MILLISECOND))
 
+    def _thrown(self) -> float:
+        """The throw of the dice for this height, from 0 to below 1: the same for the same seed."""
+        digest = hashlib.sha256(f"{self._seed} {self.height}".encode()).digest()
+        return int.from_bytes(digest[:6]) / 2**48
+
     def _finish(self, block: Block, *, without: Iterable[tuple[str, str]] = ()) -> None:
         """Nothing of a block can be undone any more."""
         instruments = self.engine.instruments
@@ -234,7 +252,9 @@ class Chain:
         for (account, order_id), order in block.orders.items():
             if (account, order_id) not in left:
                 ref = OrderRef(order.intent.instrument, order_id=order_id)
-                self._tell(account, writing.order(self.engine.order(account, ref), Finality.FINAL, instruments))
+                self._tell(
+                    account, writing.order(self.engine.order(account, ref), Finality.FINAL, instruments)
+                )
 
     def _place(self, taken: Taken, now: Instant) -> None:
         if taken.terms.expires < self.height:
@@ -248,11 +268,11 @@ class Chain:
             self._block.placed.append((taken, order.order_id))
 
     def _cancel(self, taken: TakenCancel, now: Instant) -> None:
-        owner, ref = self._numbers.get(taken.hash, ("", OrderRef("")))
-        if owner != taken.account:
+        ref = self._numbers.get((taken.account, taken.hash))
+        if ref is None:
             return
         try:
-            self.engine.cancel(taken.account, ref, now, reason="asked")
+            self.engine.cancel(taken.account, ref, now, reason=ASKED)
         except OrderNotFound:
             return  # it has lost the race
 
@@ -260,7 +280,7 @@ class Chain:
         """An order of the pool ends without having rested."""
         told = writing.pooled(taken, status, Finality.FINAL, now, reason)
         for name in (taken.hash, taken.terms.client):
-            self._refused[f"{taken.account} {name}"] = told
+            self._refused[taken.account, name] = told
         self._tell(taken.account, told)
 
     def _expire(self, now: Instant) -> None:
@@ -280,61 +300,56 @@ class Chain:
 
     # --- an undone block
 
+    def _undoes(self, block: Block, now: Instant) -> bool:
+        """Undo a block; False where its trades are too old for the engine: then it is final."""
+        self._undo_next = False
+        try:
+            self._undo(block, now)
+        except Refused:
+            return False
+        self.undone += 1
+        return True
+
     def _undo(self, block: Block, now: Instant) -> None:
+        """Take back what a block did. Raises `Refused` where the engine cannot, and changes nothing then."""
         engine, instruments = self.engine, self.engine.instruments
         self._quiet = True
-        restored = engine.undo(block.executions, now) if block.executions else ()
-        returning = [
-            (taken, self._withdrawn(taken.account, order_id, now)) for taken, order_id in block.placed
-        ]
-        gone = {(order.account, order.order_id) for _, order in returning if order is not None}
-        takers = {
-            taker
-            for execution in block.executions.values()
-            if (taker := block.takers.get(execution.trade)) is not None
-        }
-        for order in restored:
-            if (order.account, order.order_id) not in gone and not order.status.terminal:
-                if order.order_id in takers or self._crosses(order):
-                    self._withdraw(order, now)
-        self._quiet = False
-
+        try:
+            if block.executions:
+                engine.undo(tuple(block.executions), now)
+            returning = [
+                (taken, order_id)
+                for taken, order_id in block.placed
+                if self._withdraws(taken.account, order_id, now)
+            ]
+        finally:
+            self._quiet = False
+        gone = {(taken.account, order_id) for taken, order_id in returning}
+        touched = {(each.account, each.order.order_id) for each in block.executions.values()} - gone
         for execution in block.executions.values():
             self._tell(execution.account, writing.execution(execution, Finality.UNDONE, instruments, now))
-        touched = {(execution.account, execution.order.order_id) for execution in block.executions.values()} - gone
-        for account, order_id in sorted(touched):
-            order = engine.order(account, OrderRef("", order_id=order_id))
-            self._tell(account, writing.order(order, Finality.UNDONE, instruments, now))
-            self._block.orders[account, order_id] = order
-        back = [taken for taken, order in returning if order is not None]
-        for taken in back:
-            self._tell(taken.account, writing.pooled(taken, OrderStatus.PENDING, Finality.UNDONE, now))
-            del self._numbers[taken.hash], self._numbers[taken.terms.client]
-        self.pool[:0] = back
         block.executions.clear()
-        self._finish(block, without=touched | gone)
+        for key in gone:
+            self._block.orders.pop(key, None)
+        for account, order_id in self._block.orders:
+            order = engine.order(account, OrderRef("", order_id=order_id))
+            finality = Finality.UNDONE if (account, order_id) in touched else Finality.PROVISIONAL
+            self._tell(account, writing.order(order, finality, instruments, now))
+        for taken, _ in returning:
+            self._tell(taken.account, writing.pooled(taken, OrderStatus.PENDING, Finality.UNDONE, now))
+            for name in (taken.hash, taken.terms.client):
+                del self._numbers[taken.account, name]
+        self.pool[:0] = [taken for taken, _ in returning]
+        self._finish(block, without={*self._block.orders, *gone})
 
-    def _withdrawn(self, account: str, order_id: str, now: Instant) -> VenueOrder | None:
-        """An order of the block as it leaves the engine for the pool; None where it was cancelled, which stands."""
+    def _withdraws(self, account: str, order_id: str, now: Instant) -> bool:
+        """An order of the block leaves the engine for the pool; not one that was cancelled, which stands."""
         order = self.engine.order(account, OrderRef("", order_id=order_id))
-        if order.status is OrderStatus.CANCELED and order.reason in {"asked", HEIGHT_REACHED}:
-            return None
+        if order.status is OrderStatus.CANCELED and order.reason in {ASKED, HEIGHT_REACHED}:
+            return False
         if not order.status.terminal:
-            self._withdraw(order, now)
-        return order
-
-    def _withdraw(self, order: VenueOrder, now: Instant) -> None:
-        ref = OrderRef(order.intent.instrument, order_id=order.order_id)
-        self.engine.cancel(order.account, ref, now, reason=UNDONE)
-
-    def _crosses(self, order: VenueOrder) -> bool:
-        """Whether the market has moved through the price of an order that stands again."""
-        image = self.engine.book(order.intent.instrument, 1)
-        if order.price is None:
-            return True
-        if order.intent.side is Side.BUY:
-            return bool(image.asks) and order.price >= image.asks[0][0]
-        return bool(image.bids) and order.price <= image.bids[0][0]
+            self.engine.cancel(account, OrderRef("", order_id=order_id), now, reason=UNDONE)
+        return True
 
     # --- what the engine tells
 
@@ -342,8 +357,6 @@ class Chain:
         match event:
             case OrderEvent():
                 self.event_ids[event.instrument] = event.last or 0
-            case TradeHappened():
-                self._block.takers[event.number] = event.taker_order_id
             case OrderChanged() if event.order.account in self._news:
                 self._changed(event)
             case BalanceChanged() if event.account in self._news:
@@ -360,9 +373,9 @@ class Chain:
     def _changed(self, event: OrderChanged) -> None:
         order, instruments = event.order, self.engine.instruments
         self._register(order)
+        self._block.orders[order.account, order.order_id] = order
         if self._quiet:
             return
-        self._block.orders[order.account, order.order_id] = order
         self._tell(order.account, writing.order(order, Finality.PROVISIONAL, instruments))
         if event.execution is not None:
             self._block.executions[event.execution.key] = event.execution
@@ -370,11 +383,11 @@ class Chain:
 
     def _register(self, order: VenueOrder) -> None:
         hash_ = writing.hash_of(order)
-        known = (order.account, OrderRef(order.intent.instrument, order_id=order.order_id))
-        self._numbers[hash_] = known
+        ref = OrderRef(order.intent.instrument, order_id=order.order_id)
+        self._numbers[order.account, hash_] = ref
+        self._numbers[order.account, order.intent.client_order_id] = ref
         if order.intent.options.get(HASH):
             self._hashes[order.order_id] = hash_
-            self._numbers[order.intent.client_order_id] = known
 
     def _told(self, order: VenueOrder) -> OrderState:
         provisional = (order.account, order.order_id) in self._block.orders
@@ -382,4 +395,4 @@ class Chain:
         return writing.order(order, finality, self.engine.instruments)
 
     def _tell(self, account: str, news: News) -> None:
-        self._news[account].append(news)
+        self._news[account].add(news)

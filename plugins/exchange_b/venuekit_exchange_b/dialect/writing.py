@@ -101,7 +101,9 @@ def client_of(order: NewOrder) -> str:
     return order.client_order_id if _CLIENT.fullmatch(order.client_order_id) else NO_CLIENT
 
 
-def order(held: VenueOrder, finality: Finality, instruments: InstrumentTable, now: Instant = 0) -> payloads.OrderState:
+def order(
+    held: VenueOrder, finality: Finality, instruments: InstrumentTable, now: Instant = 0
+) -> payloads.OrderState:
     """An order that the engine has; `now` is when that is told, where it is more than the engine knows."""
     instrument = instruments[held.intent.instrument]
     prices, sizes = price_exponent(instrument), size_exponent(instrument)
@@ -123,7 +125,9 @@ def order(held: VenueOrder, finality: Finality, instruments: InstrumentTable, no
     )
 
 
-def pooled(taken: Taken, status: OrderStatus, finality: Finality, now: Instant, reason: str = "") -> payloads.OrderState:
+def pooled(
+    taken: Taken, status: OrderStatus, finality: Finality, now: Instant, reason: str = ""
+) -> payloads.OrderState:
     """An order that the engine does not have: in the pool, or refused by its block."""
     terms = taken.terms
     return payloads.OrderState(
@@ -143,7 +147,9 @@ def pooled(taken: Taken, status: OrderStatus, finality: Finality, now: Instant, 
     )
 
 
-def execution(held: Execution, finality: Finality, instruments: InstrumentTable, now: Instant = 0) -> payloads.Execution:
+def execution(
+    held: Execution, finality: Finality, instruments: InstrumentTable, now: Instant = 0
+) -> payloads.Execution:
     """One side of a trade; `now` as for `order`."""
     told = held.fill
     instrument = instruments[told.instrument]

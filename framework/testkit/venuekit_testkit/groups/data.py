@@ -1,0 +1,263 @@
+"""Data: a book that is LIVE is the venue's, trades come once, best prices are the best."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final
+
+from venuekit import BookState, StateChange
+from venuekit_spec import (
+    SECOND,
+    MILLISECOND,
+    SECOND,
+    Capability,
+    Channel,
+    EngineEvent,
+    Seconds,
+    TradeHappened,
+    seconds_between,
+)
+from venuekit_testkit.agreement import History, book_differs
+from venuekit_testkit.checks import BOOK, DIALECT, Group, Unclaimed, check, claims
+from venuekit_testkit.scene import Scene, collected, scene
+from venuekit_testkit.subject import Subject
+
+QUIET: Final[Seconds] = 3.0
+"""After the crowd has left: until the last frame has arrived, of feeds that gather changes too."""
+
+
+async def quiet(there: Scene) -> None:
+    """Wait until a feed has said all that happened."""
+    await there.clock.sleep(QUIET)
+
+
+def same(there: Scene) -> None:
+    """Raises `AssertionError` where a book is not LIVE, or not the venue's."""
+    for pair in there.pairs:
+        book = there.exchange.books[pair]
+        assert book.live, f"the book of {pair} is {book.state}"
+        differs = book_differs(book, there.engine, pair)
+        assert not differs, differs
+
+
+@check(Group.DATA, BOOK, DIALECT)
+async def book_comes_live(subject: Subject) -> None:
+    """A book becomes LIVE by itself, within seconds.
+
+    Opened on a market that moves; nothing is asked of the user.
+    """
+    async with scene(subject, trade=False) as there:
+        there.crowd()
+        await there.until(lambda: there.book.live, "the book is LIVE", 30.0)
+
+
+@check(Group.DATA, BOOK, DIALECT)
+async def books_equal_the_venues(subject: Subject) -> None:
+    """Every book is the venue's, level by level, to the last digit.
+
+    Up to ten markets at once, also those whose prices have more digits than a double holds, after ten seconds of
+    trading.
+    """
+    async with scene(subject, trade=False, pairs=10) as there:
+        crowd = there.crowd()
+        await there.until(
+            lambda: all(book.live for book in there.exchange.books.values()), "all books LIVE", 60.0
+        )
+        await there.clock.sleep(10.0)
+        crowd.leave()
+        await quiet(there)
+        same(there)
+
+
+@check(Group.DATA, BOOK, DIALECT)
+async def live_is_never_wrong(subject: Subject) -> None:
+    """At each moment at which a book is LIVE it is as the venue's was at some moment.
+
+    The best levels are compared after every message with every state that the venue's book ever had.
+    """
+    async with scene(subject, trade=False, pairs=2) as there:
+        wrong = watch(there)
+        crowd = there.crowd()
+        await there.clock.sleep(10.0)
+        crowd.leave()
+        await quiet(there)
+        assert not wrong, wrong[0]
+        same(there)
+
+
+def watch(there: Scene) -> list[str]:
+    """What is found wrong from now on with books that are LIVE."""
+    history = History(there.engine, there.pairs)
+    wrong: list[str] = []
+    for pair in there.pairs:
+        book = there.exchange.books[pair]
+
+        def look(message: object, pair: str = pair) -> None:
+            book = there.exchange.books[pair]
+            if book.state is BookState.LIVE and not history.had(book, pair):
+                wrong.append(f"{pair} was LIVE and wrong after {type(message).__name__}")
+
+        book.listeners.append(look)
+    return wrong
+
+
+@check(Group.DATA, BOOK, DIALECT)
+async def book_proof_grows(subject: Subject) -> None:
+    """What a book rests on is counted: its proof names the kinds that its rule has.
+
+    A parsed sequence number is a compared one.
+    """
+    async with scene(subject, trade=False) as there:
+        there.crowd()
+        await there.until(lambda: there.book.live, "the book is LIVE", 30.0)
+        before = there.book.proof
+        await there.clock.sleep(10.0)
+        proof = there.book.proof
+        rule = subject.book_rule
+        assert rule is not None
+        assert proof.kinds == rule.proofs
+        if "sequence" in proof.kinds and not rule.per_connection:
+            assert proof.sequence > before.sequence, "no message was compared with the one before"
+        if "checksum" in proof.kinds:
+            assert proof.checksums > before.checksums, "no checksum was compared"
+
+
+@check(Group.DATA, BOOK, DIALECT)
+async def undisturbed_book_never_falters(subject: Subject) -> None:
+    """Where nothing goes wrong a book that is LIVE stays LIVE.
+
+    A rule that is too strict, or a silence limit that is too short, repairs what is not broken, and costs everybody time.
+    """
+    async with scene(subject, trade=False) as there:
+        there.crowd()
+        await there.until(lambda: there.book.live, "the book is LIVE", 30.0)
+        seen = len(there.events)
+        await there.clock.sleep(30.0)
+        lost = [event for event in there.events[seen:] if isinstance(event, StateChange)]
+        assert not lost, f"it went {lost[0].state}: {lost[0].reason}"
+
+
+@check(Group.DATA, BOOK, DIALECT)
+async def quiet_market_stays_live(subject: Subject) -> None:
+    """A market in which nothing happens is not taken for a dead feed.
+
+    For ten minutes nobody trades; signs of life keep the book LIVE, or it comes back by itself, and is right.
+    """
+    async with scene(subject, trade=False) as there:
+        crowd = there.crowd()
+        await there.until(lambda: there.book.live, "the book is LIVE", 30.0)
+        crowd.leave()
+        await there.clock.sleep(600.0)
+        await there.until(lambda: there.book.live, "the book is LIVE again", 60.0)
+        same(there)
+
+
+@check(Group.DATA, BOOK, DIALECT)
+async def times_are_plausible(subject: Subject) -> None:
+    """Instants are nanoseconds: what the venue says of time is within a minute of now.
+
+    Milliseconds taken for nanoseconds would be in 1970.
+    """
+    async with scene(subject, trade=False) as there:
+        there.crowd()
+        await there.until(lambda: there.book.live, "the book is LIVE", 30.0)
+        times: list[tuple[int, int]] = []
+
+        def note(message: object) -> None:
+            told = getattr(message, "time", 0)
+            if told:
+                times.append((told, there.clock.now()))
+
+        there.book.listeners.append(note)
+        await there.clock.sleep(5.0)
+        for told, now in times:
+            assert abs(seconds_between(told, now)) < 60.0, f"a message of {told} at {now}"
+
+
+@check(Group.DATA, Capability.SERVER_TIME, DIALECT)
+async def server_time_is_read(subject: Subject) -> None:
+    """The venue's clock is read to within a second, and its offset from ours is known.
+
+    The venue's clock is set ahead by five seconds first.
+    """
+    async with scene(subject, trade=False) as there:
+        there.venue.skew(5.0, 3600.0)
+        await there.exchange.measure_clock()
+        offset = there.exchange.clock_offset
+        assert offset is not None
+        assert abs(offset.offset - 5 * SECOND) < 1.5 * SECOND, f"an offset of {offset.offset / SECOND} s"
+
+
+@check(Group.DATA, Capability.TRADES, DIALECT)
+async def trades_come_once(subject: Subject) -> None:
+    """Every public trade comes, once, in order, with its price, size and the taker's side.
+
+    Compared with what the venue's engine traded in twenty seconds.
+    """
+    async with scene(subject, trade=False, channels=[Channel.TRADES.value]) as there:
+        await there.clock.sleep(5.0)
+        happened: list[TradeHappened] = []
+
+        def note(event: EngineEvent) -> None:
+            if isinstance(event, TradeHappened) and event.instrument == there.pair:
+                happened.append(event)
+
+        there.engine.listen(note)
+        async with collected(there.exchange.trades(there.pair)) as seen:
+            crowd = there.crowd()
+            await there.clock.sleep(20.0)
+            crowd.leave()
+            await quiet(there)
+            trades = [each for each in seen if hasattr(each, "key")]
+        told = [(Decimal(trade.price), Decimal(trade.size), trade.side) for trade in trades]
+        wanted = [(trade.price, trade.size, trade.side) for trade in happened]
+        assert wanted, "nobody traded"
+        assert len({trade.key for trade in trades}) == len(trades), "a trade came twice"
+        assert [(price, size) for price, size, _ in told] == [(price, size) for price, size, _ in wanted], (
+            f"{len(told)} trades were told of {len(wanted)}"
+        )
+        assert told == wanted, "a side is not the taker's"
+
+
+@check(Group.DATA, Capability.TOP_OF_BOOK, DIALECT)
+async def top_of_book_is_the_best(subject: Subject) -> None:
+    """The best prices that the venue tells apart are the best of its book.
+
+    Compared when the market has come to rest.
+    """
+    async with scene(subject, trade=False, channels=[Channel.TOP.value]) as there:
+        crowd = there.crowd()
+        async with collected(there.exchange.tops(there.pair)) as seen:
+            await there.clock.sleep(10.0)
+            crowd.leave()
+            await quiet(there)
+            tops = [each for each in seen if hasattr(each, "bid")]
+        assert tops, "no best prices were told"
+        last, image = tops[-1], there.engine.book(there.pair, 1)
+        assert last.bid is not None
+        assert last.ask is not None
+        assert Decimal(str(last.bid[0])) == image.bids[0][0], f"best bid {last.bid[0]}"
+        assert Decimal(str(last.ask[0])) == image.asks[0][0], f"best ask {last.ask[0]}"
+
+
+@check(Group.DATA, BOOK, claims(Capability.TRADES), DIALECT)
+async def streams_share_a_socket(subject: Subject) -> None:
+    """A book and the trades of its market, opened together, are both whole.
+
+    Whatever they share, neither takes the other's frames.
+    """
+    rule = subject.book_topic
+    assert rule is not None
+    if rule.variant:
+        raise Unclaimed("its books have variants, and trades have none")
+    async with scene(subject, trade=False, channels=[rule.channel.value, Channel.TRADES.value]) as there:
+        crowd = there.crowd()
+        await there.until(lambda: there.book.live, "the book is LIVE", 30.0)
+        async with collected(there.exchange.trades(there.pair)) as seen:
+            await there.clock.sleep(10.0)
+            crowd.leave()
+            await quiet(there)
+            assert seen, "no trade came"
+        same(there)
+
+

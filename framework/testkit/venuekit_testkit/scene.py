@@ -1,0 +1,386 @@
+"""A scene: a local venue, an exchange opened on it, and others who trade there, all on one virtual clock.
+
+The market is quiet until `Scene.crowd` is let in; `Scene.somebody` is one other account that does as it is told. What is
+true at the venue is read from its engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from decimal import ROUND_CEILING, ROUND_DOWN, Decimal
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from attrs import define, field, frozen
+
+from venuekit import (
+    Account,
+    Event,
+    Exchange,
+    InFlightOrder,
+    OrderBook,
+    OrderRequest,
+    Overflow,
+    Subscription,
+    VirtualClock,
+    open_exchange,
+    quantise_price,
+    quantise_quantity,
+)
+from venuekit.drivers.tasks import helpers
+from venuekit.pacing import PacerRegistry
+from venuekit_simulator.engine import MatchingEngine
+from venuekit_simulator.faults import Fault, FaultPlan
+from venuekit_simulator.latency import Latency
+from venuekit_simulator.market_flow import RandomFlow
+from venuekit_simulator.sockets import MINIMUM_WAIT
+from venuekit_simulator.venue import LocalVenue
+from venuekit_spec import Listing as Listed
+from venuekit_spec import (
+    SECOND,
+    Channel,
+    Credentials,
+    DialectPlugin,
+    Execution,
+    Instrument,
+    OrderEntry,
+    OrderRef,
+    Seconds,
+    Side,
+    VenueOrder,
+    after,
+)
+from venuekit_testkit.agreement import disagreements, settled
+from venuekit_testkit.checks import Unclaimed
+from venuekit_testkit.subject import Subject
+from venuekit_testkit.watching import Watched
+
+T = TypeVar("T")
+
+START: Final = 1_767_225_600 * SECOND
+HOUR: Final[Seconds] = 3600.0
+SETTLING: Final[Seconds] = 900.0
+"""How long everything may take to be known."""
+LATENCY: Final[Seconds] = 0.02
+RATE: Final = 20.0
+"""Actions of the crowd a second."""
+
+
+class NotSo(AssertionError):
+    """What was waited for did not come."""
+
+
+class Crowd:
+    """Random participants, who come and go."""
+
+    def __init__(self, venue: LocalVenue, engine: MatchingEngine, seed: int) -> None:
+        self._venue = venue
+        self._flow = RandomFlow(engine, seed, rate=RATE, depth=20)
+        self._here = False
+        venue.did(lambda: self._flow.fill_books(venue.venue_now))
+
+    def come(self) -> Crowd:
+        """They trade from now on."""
+        if not self._here:
+            self._here = True
+            self._step()
+        return self
+
+    def leave(self) -> None:
+        """The market is quiet from now on."""
+        self._here = False
+
+    def _step(self) -> None:
+        if self._here:
+            venue = self._venue
+            wakes = [0]
+            venue.did(lambda: wakes.append(self._flow.step(venue.venue_now)))
+            wake = venue.machine_time(wakes[-1])
+            venue.timeline.at(max(wake, venue.timeline.now + MINIMUM_WAIT), self._step)
+
+
+@frozen
+class Scene:
+    """One venue and one client of it."""
+
+    subject: Subject
+    stage: Stage
+    venue: LocalVenue
+    engine: MatchingEngine
+    exchange: Exchange
+    clock: VirtualClock
+    watched: Watched
+    pairs: Sequence[str]
+    prices: Mapping[str, Decimal]
+    events: list[Event | Overflow]
+    """Everything that the exchange told."""
+
+    # the venue
+
+    def crowd(self) -> Crowd:
+        """Let random participants in. The same ones each time."""
+        if not self.stage.crowds:
+            self.stage.crowds.append(Crowd(self.venue, self.engine, self.venue.seed))
+        return self.stage.crowds[0].come()
+
+    @property
+    def account_name(self) -> str:
+        """The venue's name of our account."""
+        return self.subject.venue_side.accounts()[0].name
+
+    @property
+    def orders(self) -> Sequence[VenueOrder]:
+        """Every order of our account, as the venue holds it."""
+        return self.engine.orders(self.account_name)
+
+    @property
+    def executions(self) -> Sequence[Execution]:
+        """Everything that our account traded."""
+        return self.engine.executions(self.account_name)
+
+    def held(self, order: InFlightOrder) -> VenueOrder:
+        """An order of ours as the venue holds it. Raises `OrderNotFound`."""
+        return self.engine.order(
+            self.account_name, OrderRef(order.instrument, client_order_id=order.client_order_id)
+        )
+
+    def somebody(
+        self, side: Side, away: str, lots: int = 10, *, pair: str = "", ours: bool = False
+    ) -> VenueOrder:
+        """Somebody else places a limit order, at the engine itself; `ours`: in our account, past our client."""
+        name = self.subject.venue_side.accounts()[0 if ours else 1].name
+        number = len(self.engine.orders(name)) + (1 << 40)
+        intent = self.limit(side, away, lots, pair=pair).intent(self._id(number))
+        placed: list[VenueOrder] = []
+        self.venue.did(lambda: placed.append(self.engine.place(name, intent, self.venue.venue_now)))
+        return placed[0]
+
+    def _id(self, number: int) -> str:
+        """A client order id in the venue's form."""
+        return market_of(self.subject, self.exchange).client_order_id(number)
+
+    # the client
+
+    @property
+    def pair(self) -> str:
+        """The pair that is traded."""
+        return self.pairs[0]
+
+    @property
+    def instrument(self) -> Instrument:
+        """The instrument that is traded."""
+        return self.exchange.instruments[self.pair]
+
+    @property
+    def account(self) -> Account:
+        """Our account."""
+        return self.exchange.account()
+
+    @property
+    def book(self) -> OrderBook:
+        """The book of the pair that is traded."""
+        return self.exchange.books[self.pair]
+
+    def limit(self, side: Side, away: str, lots: int = 10, *, pair: str = "", **more: Any) -> OrderRequest:
+        """A limit order so far from the middle (a fraction of it, positive: it rests)."""
+        instrument = self.exchange.instruments[pair or self.pair]
+        sign = -1 if side is Side.BUY else 1
+        price = quantise_price(
+            instrument, self.prices[instrument.id] * (1 + sign * Decimal(away)), ROUND_DOWN
+        )
+        return OrderRequest(
+            pair=instrument.id, side=side, quantity=self.quantity(lots, pair=pair), price=price, **more
+        )
+
+    def quantity(self, lots: int, *, pair: str = "") -> Decimal:
+        """A valid quantity, so many times the least."""
+        instrument = self.exchange.instruments[pair or self.pair]
+        size, price = instrument.size, self.prices[instrument.id]
+        least = max(size.minimum or size.step, (instrument.minimum_notional or Decimal(0)) * 2 / price)
+        return quantise_quantity(instrument, least, ROUND_CEILING) * lots
+
+    async def rest(self, away: str = "0.05", side: Side = Side.BUY, lots: int = 10) -> InFlightOrder:
+        """Place an order that rests, and wait until the venue has said that it does."""
+        placed = await self.exchange.place(self.limit(side, away, lots))
+        await self.until(lambda: placed.order.confirmed or placed.order.done)
+        assert not placed.order.done, f"a good order came to {placed}"
+        return placed.order
+
+    async def until(
+        self, condition: Callable[[], bool], what: str = "", seconds: Seconds = SETTLING
+    ) -> None:
+        """Let time pass until it is so. Raises `NotSo` after so many seconds without."""
+        end = after(self.clock.now(), seconds)
+        while not condition():
+            if self.clock.now() > end:
+                raise NotSo(f"not so after {seconds:g} s: {what or 'what was waited for'}")
+            await self.clock.sleep(0.1 if seconds < 60 else 1.0)
+
+    async def settle(self) -> None:
+        """Wait until everything is known, and compare with the venue. Raises `AssertionError` where they differ."""
+        orders = self.account.orders
+        try:
+            await self.until(lambda: all(map(settled, orders.values())), "every order settled")
+        except NotSo:
+            unsettled = [order for order in orders.values() if not settled(order)]
+            raise NotSo(f"not settled after {SETTLING:g} s: {unsettled}") from None
+        self.agree()
+
+    def agree(self) -> None:
+        """Raises `AssertionError` where client and venue differ on an order or a fill."""
+        found = disagreements(self.engine, self.account_name, self.account.orders.values())
+        assert not found, "; ".join(found)
+
+    def told(self, kind: type[T]) -> list[T]:
+        """The events of one kind, so far."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+@asynccontextmanager
+async def collected(subscription: Subscription[T]) -> AsyncIterator[list[T | Overflow]]:
+    """Everything that a subscription yields while the body runs."""
+    found: list[T | Overflow] = []
+
+    async def collect() -> None:
+        async for each in subscription:
+            found.append(each)
+
+    async with helpers() as tasks:
+        tasks.start_soon(collect)
+        yield found
+
+
+def market_of(subject: Subject, exchange: Exchange, way: OrderEntry = OrderEntry.REST) -> Any:
+    """A `Market` of the connector, apart from the exchange's own."""
+    credentials = subject.credentials
+    assert credentials is not None
+    return subject.connector.hooks.market(
+        environment=subject.environment,
+        instruments=exchange.instruments,
+        credentials=credentials,
+        order_entry=way,
+    )
+
+
+class Listing:
+    """The dialect of a venue that lists only the first of its markets, so that all that happens there is looked at."""
+
+    def __init__(self, within: DialectPlugin, markets: int) -> None:
+        self._within = within
+        self._markets = markets
+        self.accounts = within.accounts
+        self.serve = within.serve
+
+    def listings(self) -> Sequence[Listed]:
+        """The first."""
+        return self._within.listings()[: self._markets]
+
+
+@define
+class Stage:
+    """What outlasts a client: the venue, its clock, its engine."""
+
+    subject: Subject
+    clock: VirtualClock
+    venue: LocalVenue
+    engine: MatchingEngine
+    listings: Mapping[str, Decimal] = field(factory=dict)
+    crowds: list[Crowd] = field(factory=list)
+
+    @asynccontextmanager
+    async def client(
+        self,
+        *,
+        pairs: int = 1,
+        channels: Iterable[str] | None = None,
+        way: OrderEntry | None = None,
+        store: Any = ":memory:",
+        record: Path | None = None,
+        trade: bool | None = None,
+        seed: int = 1,
+    ) -> AsyncIterator[Scene]:
+        """An exchange opened on the venue, and closed at the end."""
+        subject = self.subject
+        rule = subject.book_topic
+        if channels is None:
+            channels = (rule.channel.value,) if rule is not None else ()
+        channels = tuple(channels)
+        trade = subject.trades if trade is None else trade
+        login = any(each.authenticated and each.channel.value in channels for each in subject.description.topics)
+        watched = Watched(self.venue, self.clock)
+        ids = list(self.listings)[:pairs]
+        opened = open_exchange(
+            subject.connector,
+            pairs=ids,
+            channels=channels,
+            variant=rule.variant if rule is not None and rule.channel is Channel.BOOK else "",
+            transports=watched,
+            clock=self.clock,
+            credentials=subject.credentials if trade or login else None,
+            store=store if trade else None,
+            order_entry=way.value if way is not None else "",
+            pacers=PacerRegistry(),
+            record=record,
+            seed=seed,
+        )
+        async with opened as exchange, collected(exchange.events()) as events:
+            yield Scene(
+                subject,
+                self,
+                self.venue,
+                self.engine,
+                exchange,
+                self.clock,
+                watched,
+                ids,
+                self.listings,
+                events,
+            )
+
+
+@asynccontextmanager
+async def stage(
+    subject: Subject,
+    faults: Sequence[Fault] = (),
+    *,
+    latency: Latency = LATENCY,
+    seed: int = 1,
+    pairs: int = 2,
+    cushion: Seconds = 0.0,
+) -> AsyncIterator[Stage]:
+    """A quiet venue on a virtual clock that jumps while everybody waits. It lists the first `pairs` of its markets."""
+    clock = VirtualClock(START, cushion=cushion)
+    plugin = Listing(subject.venue_side, pairs)
+    venue = LocalVenue(
+        plugin, clock=clock, seed=seed, faults=FaultPlan(tuple(faults)), flow=False, latency=latency
+    )
+    engine = venue.engine
+    assert isinstance(engine, MatchingEngine)
+    listings = {listing.instrument.id: listing.price for listing in plugin.listings()}
+    async with clock.autojump(100 * HOUR):
+        yield Stage(subject, clock, venue, engine, listings)
+
+
+@asynccontextmanager
+async def scene(
+    subject: Subject,
+    faults: Sequence[Fault] = (),
+    *,
+    latency: Latency = LATENCY,
+    seed: int = 1,
+    **client: Any,
+) -> AsyncIterator[Scene]:
+    """A stage with one client."""
+    pairs = client.get("pairs", 1)
+    opened = stage(subject, faults, latency=latency, seed=seed, pairs=pairs)
+    async with opened as there, there.client(**client) as scene:
+        yield scene
+
+
+def other(subject: Subject) -> Credentials:
+    """The keys of the dialect's second account. Raises `Unclaimed` where there is none."""
+    accounts = subject.venue_side.accounts()
+    if len(accounts) < 2:
+        raise Unclaimed("its dialect has only one account")
+    return accounts[1].credentials
