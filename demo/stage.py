@@ -125,7 +125,7 @@ def repair(stage: Stage) -> Repair | None:
     return None
 
 
-async def until(condition: Callable[[], bool], seconds: Seconds = 10.0) -> None:
+async def until(condition: Callable[[], bool], seconds: Seconds = 20.0) -> None:
     """Return once it is so. Raises `TimeoutError` where it does not become so."""
     with anyio.fail_after(seconds):
         while not condition():  # noqa: ASYNC110  # of other processes, and of many things at once

@@ -130,7 +130,7 @@ async def lose_frames(stage: Stage, screen: Screen) -> None:
     """2: some of the book never arrives."""
     stage.changes.clear()
     stage.local.inject(stage.scene.loss)
-    await until(lambda: repair(stage) is not None and stage.book.live, 20.0)
+    await until(lambda: repair(stage) is not None and stage.book.live)
     done = repair(stage)
     assert done is not None
     lost = stage.local.injected[stage.scene.loss.kind]

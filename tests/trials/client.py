@@ -76,4 +76,5 @@ async def main(what: str, venue: str, address: str, store: str, seed: str) -> No
 
 
 if __name__ == "__main__":
-    anyio.run(main, *sys.argv[1:])
+    what, venue, address, store, seed = sys.argv[1:]
+    anyio.run(main, what, venue, address, store, seed)

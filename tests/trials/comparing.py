@@ -9,9 +9,7 @@ from typing import Any, Final
 from attrs import define, field
 
 from venuekit.orders import InFlightOrder, OrderState
-from venuekit_spec import Engine, OrderStatus
-
-UNSETTLED: Final = frozenset({OrderState.PENDING, OrderState.UNKNOWN, OrderState.CANCELING})
+from venuekit_spec import Engine, Finality, OrderStatus, VenueOrder
 
 STATES: Final = {
     OrderStatus.PENDING: {"accepted"},
@@ -23,6 +21,10 @@ STATES: Final = {
     OrderStatus.EXPIRED: {"expired"},
 }
 """What a client may say of an order that the venue holds so."""
+
+
+EXPIRED: Final = "expired"
+"""The reason of an order that its venue cancelled because its time was over."""
 
 
 @define
@@ -38,8 +40,15 @@ class Findings:
 
 
 def settled(order: InFlightOrder) -> bool:
-    """Whether nothing more has to come: it is complete, or known to rest at the venue."""
-    return order.complete or not (order.done or order.state in UNSETTLED or order.cancel_requested)
+    """Whether nothing more has to come: it is complete, or known to wait at the venue, and nothing may be taken back."""
+    if any(fill.finality is Finality.PROVISIONAL for fill in order.fills):
+        return False
+    if order.done:
+        return order.complete
+    waits = {OrderState.OPEN, OrderState.PARTIALLY_FILLED}
+    if order.intent.trigger_price is not None:
+        waits.add(OrderState.ACCEPTED)
+    return order.state in waits and not order.cancel_requested
 
 
 def told(order: InFlightOrder) -> dict[str, Any]:
@@ -60,25 +69,27 @@ def compare(engine: Engine, account: str, client: Iterable[Mapping[str, Any]]) -
     fills: dict[str, list[str]] = {}
     for execution in engine.executions(account):
         fills.setdefault(execution.order.order_id, []).append(execution.fill.key)
-    held = {}
+    held: dict[str, list[VenueOrder]] = {}
     for order in engine.orders(account):
-        id_ = order.intent.client_order_id
-        if id_ in held:
-            found.doubled += 1
-            found.problems.append(f"{id_} is at the venue twice")
-        held[id_] = order
+        held.setdefault(order.intent.client_order_id, []).append(order)
     found.orders, found.fills = len(ours), sum(map(len, fills.values()))
-    for id_, order in held.items():
+    for id_, orders in held.items():
+        # A venue that takes a block back places its orders anew: what counts is what lives or has traded.
+        if sum(order.filled > 0 or not order.status.terminal for order in orders) > 1:
+            found.doubled += 1
+            found.problems.append(f"{id_} is at the venue more than once")
+        order = orders[-1]
         if id_ not in ours:
             found.lost += 1
             found.problems.append(f"{id_} is at the venue ({order.status.value}) and not at the client")
             continue
         said = ours[id_]
-        theirs = (order.order_id, order.filled, sorted(fills.get(order.order_id, ())))
-        same = theirs == (said["order_id"], Decimal(said["filled"]), said["fills"])
-        if not same or said["state"] not in STATES[order.status]:
+        keys = sorted(key for each in orders for key in fills.get(each.order_id, ()))
+        theirs = (order.filled, keys)
+        state = OrderStatus.EXPIRED if order.reason == EXPIRED else order.status
+        if theirs != (Decimal(said["filled"]), said["fills"]) or said["state"] not in STATES[state]:
             found.wrong += 1
-            found.problems.append(f"{id_}: venue {order.status.value} {theirs}, client {dict(said)}")
+            found.problems.append(f"{id_}: venue {state.value} {theirs}, client {dict(said)}")
     for id_ in ours.keys() - held.keys():
         if ours[id_]["state"] != "rejected":
             found.lost += 1

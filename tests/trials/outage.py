@@ -79,8 +79,12 @@ class Scene:
 
     def over(self, order: InFlightOrder) -> bool:
         """Whether the venue says that an order is over."""
-        held = [each for each in self.venue.engine.orders(self.account) if each.order_id == order.order_id]
-        return bool(held) and held[0].status.terminal
+        held = [
+            each
+            for each in self.venue.engine.orders(self.account)
+            if each.intent.client_order_id == order.client_order_id
+        ]
+        return bool(held) and held[-1].status.terminal
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Let virtual time pass until it is so. Raises `TimeoutError` after `SETTLING` seconds."""

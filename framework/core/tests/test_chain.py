@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from framework.core.tests.trading_venue import LOST, PAIR, TradingVenue
 
 from venuekit import (
     Account,
+    Exchange,
     OrderRequest,
     OrderState,
     OrderUnknown,
@@ -55,9 +57,9 @@ class Chain(TradingVenue):
         self.placed: list[NewOrder] = []
         self.till.on_place = self.placed.append
 
-    def trading(self, **more: Any) -> Any:
-        """As of any trading venue, with orders that end by height."""
-        return super().trading(order_life=LIFE, **{"resolver": BY_HEIGHT, **more})
+    def living(self) -> AbstractAsyncContextManager[tuple[Exchange, Account]]:
+        """As `trading`, with orders that end by height."""
+        return self.trading(order_life=LIFE, resolver=BY_HEIGHT)
 
 
 def request(**more: Any) -> OrderRequest:
@@ -73,7 +75,7 @@ async def place(account: Account, **more: Any) -> NewOrder:
 async def test_an_order_gets_its_height() -> None:
     """As many blocks above the chain as the venue's orders live; what stands until cancelled stands until then."""
     venue = Chain()
-    async with venue.trading() as (_exchange, account):
+    async with venue.living() as (_exchange, account):
         intent = await place(account)
         assert (intent.time_in_force, intent.expires_at_height) == (TimeInForce.GTB, 1020)
         assert venue.placed == [intent]
@@ -85,7 +87,7 @@ async def test_an_order_gets_its_height() -> None:
 async def test_a_height_of_the_users_own_is_kept() -> None:
     """Up to the longest life, and above the chain."""
     venue = Chain()
-    async with venue.trading() as (_exchange, account):
+    async with venue.living() as (_exchange, account):
         assert (await place(account, time_in_force="gtb", expires_at_height=1100)).expires_at_height == 1100
         assert (await place(account, time_in_force="fok", expires_at_height=1001)).expires_at_height == 1001
 
@@ -100,7 +102,7 @@ async def test_a_height_of_the_users_own_is_kept() -> None:
 async def test_a_height_that_no_order_may_have(height: int, problem: str) -> None:
     """It is refused with both numbers, and nothing is stored."""
     venue = Chain()
-    async with venue.trading() as (_exchange, account):
+    async with venue.living() as (_exchange, account):
         with pytest.raises(RuleBroken, match=problem):
             await account.place(request(time_in_force="gtb", expires_at_height=height))
         assert not account.orders
@@ -109,7 +111,7 @@ async def test_a_height_that_no_order_may_have(height: int, problem: str) -> Non
 async def test_the_height_is_asked_for_where_it_was_not_told_of_late() -> None:
     """A block told by the user stream spares the question; a few seconds later it is asked."""
     venue = Chain()
-    async with venue.trading() as (_exchange, account):
+    async with venue.living() as (_exchange, account):
         await venue.tell(BlockHeight(1003))
         asked = venue.till.ops.count("height")
         assert (await place(account)).expires_at_height == 1023
@@ -123,7 +125,7 @@ async def test_without_a_height_nothing_is_placed() -> None:
     """The error is the venue's, and nothing was stored."""
     venue = Chain()
     venue.till.height = None
-    async with venue.trading() as (_exchange, account):
+    async with venue.living() as (_exchange, account):
         with pytest.raises(VenueUnavailable):
             await account.place(request())
         assert not account.orders
@@ -142,7 +144,7 @@ async def test_elsewhere_orders_have_no_height() -> None:
 async def test_absence_is_final_above_the_height_though_no_block_is_told() -> None:
     """The height is asked for with each question."""
     venue = Chain()
-    async with venue.trading() as (_exchange, account):
+    async with venue.living() as (_exchange, account):
         venue.till.broken["place_orders"] = SWALLOWED
         placement = await account.place(request())
         assert isinstance(placement, OrderUnknown)
@@ -157,7 +159,7 @@ async def test_absence_is_final_above_the_height_though_no_block_is_told() -> No
 async def test_absence_is_judged_by_the_height_before_the_question() -> None:
     """The chain grows while the answer is on its way: "no such order" was said before the order expired."""
     venue = Chain()
-    async with venue.trading() as (_exchange, account):
+    async with venue.living() as (_exchange, account):
         order = (await account.place(request())).order
         await venue.clock.advance(60.0)
         venue.till.height = 1019

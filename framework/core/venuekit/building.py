@@ -35,15 +35,17 @@ class Parts:
 
 
 def wanted_topics(
-    pairs: Iterable[str], channels: Iterable[str], variant: str, description: Description
+    pairs: Iterable[str], channels: Iterable[str] | None, variant: str, description: Description
 ) -> list[Topic]:
-    """What is to be subscribed to. Raises `LocalError` for a channel that the venue does not have."""
+    """What is to be subscribed to: books, where no channels are given. Raises `LocalError` for a channel that the venue does not have."""
     if isinstance(pairs, str):
         raise LocalError(f"pairs is a list of pairs, not one text: [{pairs!r}]")
     if isinstance(channels, str):
         raise LocalError(f"channels is a list of channels, not one text: [{channels!r}]")
     try:
-        wanted = [Channel(channel) for channel in channels]
+        wanted = [
+            Channel(channel) for channel in ((description.book_channel,) if channels is None else channels)
+        ]
     except ValueError as error:
         offered = dict.fromkeys(rule.channel for rule in description.topics)
         raise LocalError(f"{error}; channels are {', '.join(offered)}") from None

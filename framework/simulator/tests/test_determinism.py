@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def digest(seed: int, hash_seed: int) -> str:
     """What a process of its own saw."""
-    ran = subprocess.run(  # noqa: S603  # this very Python
+    ran = subprocess.run(
         [sys.executable, "-m", "framework.simulator.tests.toy_day", str(seed)],
         cwd=ROOT,
         env=os.environ | {"PYTHONHASHSEED": str(hash_seed)},

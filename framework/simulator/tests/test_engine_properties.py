@@ -207,8 +207,8 @@ def held_by(engine: MatchingEngine, user: str) -> dict[str, Decimal]:
     held = {"USDT": D(0), "BTC": D(0)}
     for each in engine.open_orders(user):
         value = each.price or each.intent.trigger_price
-        if value is None:
-            continue  # a market order that comes back waits without a hold
+        if value is None or (each.price is None and each.triggered):
+            continue  # a market order that comes back holds nothing
         if each.intent.side is Side.BUY:
             held["USDT"] += value * each.remaining
         else:

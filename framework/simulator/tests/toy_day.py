@@ -41,7 +41,7 @@ async def shell(seed: int, say: list[str]) -> None:
                 say.append(str(error))
         await socket.aclose()
         group.cancel_scope.cancel()
-    say.append(repr(venue.injections))
+    say += [f"{each.at} {each.fault.kind} {each.on}" for each in venue.injections]
 
 
 def floor(seed: int, say: list[str]) -> None:
@@ -71,7 +71,7 @@ def main() -> None:
     seed = int(sys.argv[1])
     floor(seed, say)
     anyio.run(shell, seed, say)
-    print(len(say), sha256("\n".join(say).encode()).hexdigest())
+    sys.stdout.write(f"{len(say)} {sha256(chr(10).join(say).encode()).hexdigest()}\n")
 
 
 if __name__ == "__main__":

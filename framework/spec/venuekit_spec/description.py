@@ -222,6 +222,13 @@ class Description:
         """What holds for sockets of one endpoint."""
         return self.endpoint_sockets.get(endpoint, self.sockets)
 
+    @property
+    def book_channel(self) -> Channel:
+        """The channel that its books come by unless said otherwise: of levels where it has one, else order by order."""
+        levels = any(rule.channel is Channel.BOOK for rule in self.topics)
+        orders = any(rule.channel is Channel.ORDERS for rule in self.topics)
+        return Channel.ORDERS if orders and not levels else Channel.BOOK
+
     def topic_rule(self, channel: Channel, variant: str = "") -> TopicRule | None:
         """The rule of a channel, None where the venue has no such channel."""
         for rule in self.topics:

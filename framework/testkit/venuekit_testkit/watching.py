@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from attrs import define, field
@@ -36,7 +37,17 @@ class Conversation:
     dial: Dial
     opened: Instant
     sent: list[str | bytes] = field(factory=list)
-    frames: list[tuple[Instant, bytes]] = field(factory=list)
+    listeners: list[Callable[[bytes, Instant], None]] = field(factory=list)
+    """Are handed what a session is handed, from now on."""
+    raw: list[tuple[Instant, bytes]] = field(factory=list)
+
+    @property
+    def frames(self) -> list[tuple[Instant, bytes]]:
+        """What a session is given: frames as they arrived, unpacked where they are packed."""
+        codec = self.dial.codec
+        if codec is None:
+            return self.raw
+        return [(now, frame) for now, packed in self.raw for frame in codec.decode(packed)]
 
 
 class Watched:
@@ -107,7 +118,12 @@ class _Socket:
 
     async def run(self, on_frame: OnFrame, on_life: OnLife) -> str:
         def note(frame: bytes, now: Instant) -> None:
-            self._noted.frames.append((now, frame))
+            self._noted.raw.append((now, frame))
+            if self._noted.listeners:
+                codec = self._noted.dial.codec
+                for unpacked in [frame] if codec is None else codec.decode(frame):
+                    for listener in self._noted.listeners:
+                        listener(unpacked, now)
             on_frame(frame, now)
 
         return await self._within.run(note, on_life)

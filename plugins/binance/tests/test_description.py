@@ -40,8 +40,12 @@ def test_every_environment_makes_a_data_source(name: str) -> None:
 
 
 def test_play_money_is_told() -> None:
-    """Only the test network and the demo mode are without real money."""
-    assert {each.name for each in DESCRIPTION.environments if not each.real_money} == {"testnet", "demo", "local"}
+    """Only the test network, the demo mode and what runs on this machine are without real money."""
+    assert {each.name for each in DESCRIPTION.environments if not each.real_money} == {
+        "testnet",
+        "demo",
+        "local",
+    }
 
 
 def test_books_follow_the_documented_rule() -> None:

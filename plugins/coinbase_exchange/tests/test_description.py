@@ -28,10 +28,11 @@ def test_every_environment_makes_a_data_source(name: str) -> None:
 
 
 def test_play_money_is_told() -> None:
-    """Only the sandboxes are without real money."""
+    """Only the sandboxes, and what runs on this machine, are without real money."""
     assert {each.name for each in DESCRIPTION.environments if not each.real_money} == {
         "sandbox",
         "eu-sandbox",
+        "local",
     }
 
 

@@ -168,7 +168,9 @@ async def opened(
             if waiting.cancelled_caught and where.paper:
                 raise click.ClickException(f"no proven book within {PATIENCE:g} s to trade against on paper")
             if waiting.cancelled_caught:
-                click.echo(f"{where.venue} does not tell of the account after {READY:g} s; going on", err=True)
+                click.echo(
+                    f"{where.venue} does not tell of the account after {READY:g} s; going on", err=True
+                )
         account = exchange.account()
         with telling_interrupted(account, where):
             yield account

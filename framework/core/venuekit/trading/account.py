@@ -261,6 +261,7 @@ class Account:
             for order in known:
                 self._desk.tracker.cancel_requested(order)
             market = self._desk.market
+            await self._way()
             try:
                 await self._desk.send(market.cancel_all(None if wanted is None else sorted(wanted)))
             except VenuekitError:

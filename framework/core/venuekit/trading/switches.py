@@ -13,7 +13,7 @@ from venuekit.orders.store import InFlightOrderStore
 from venuekit.trading.desk import Desk
 from venuekit.trading.events import CommandFailed, KillSwitch
 from venuekit.trading.limits import Killed
-from venuekit_spec import Seconds, VenuekitError
+from venuekit_spec import Seconds, VenuekitError, after
 
 BEFORE_START: Final = "it was thrown before this start"
 
@@ -73,18 +73,19 @@ class DeadMansSwitch:
     async def set(self, timeout: Seconds | None) -> None:  # noqa: ASYNC109  # the venue's
         """Arm it and keep it armed; None disarms it. Raises what the venue answers to the first try."""
         self._turn += 1
-        turn = self._turn
+        turn, armed = self._turn, self._desk.now()
         await self._desk.send(self._desk.market.dead_man_switch(timeout))
         if timeout is None or turn != self._turn:
             return
 
         async def keep() -> None:
-            failed = False
+            due = after(armed, timeout / 3)
             while True:
-                await self._desk.clock.sleep(timeout / (10 if failed else 3))
+                await self._desk.clock.sleep_until(due)
                 if turn != self._turn:
                     return
-                failed = not await self._arm(timeout)
+                began = self._desk.now()
+                due = after(began, timeout / (3 if await self._arm(timeout) else 10))
 
         self._desk.venue.spawn(keep)
 

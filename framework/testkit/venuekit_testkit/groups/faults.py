@@ -22,7 +22,7 @@ from venuekit_testkit.groups.data import quiet, same, watch
 from venuekit_testkit.scene import Scene, scene
 from venuekit_testkit.subject import Subject
 
-LONG: Final[Seconds] = 12.0
+LONG: Final[Seconds] = 10.0
 
 
 @frozen
@@ -34,10 +34,12 @@ class Trial:
     summary: str
     story: str
     harmless: bool = False
+    patience: Seconds = 0.0
+    """How long it takes to be noticed, where nothing comes any more."""
 
 
 def _frames(kind: FaultKind, seconds: Seconds = 1.0) -> Fault:
-    return Fault(kind=kind, probability=0.08, times=6, seconds=seconds)
+    return Fault(kind=kind, probability=0.15, times=6, seconds=seconds)
 
 
 _SAME: Final = "A book that is LIVE meanwhile is right where the feed can show a loss, and at the end every book is the venue's."
@@ -93,6 +95,7 @@ TRIALS: Final = (
         "A socket that stays open in silence is noticed by its silence.",
         f"Nothing comes any more, not even pongs; the book leaves LIVE within the declared limit. {_SAME}",
         harmless=True,
+        patience=150.0,
     ),
     Trial(
         "venue-restarts-are-survived",
@@ -117,6 +120,7 @@ TRIALS: Final = (
         "A way on which everything vanishes is noticed, and left.",
         f"For a minute nothing arrives and nothing is refused. {_SAME}",
         harmless=True,
+        patience=150.0,
     ),
 )
 
@@ -138,6 +142,7 @@ async def _tried(subject: Subject, trial: Trial) -> None:
             there.venue.inject(fault)
         await there.clock.sleep(LONG)
         crowd.leave()
+        await there.clock.sleep(trial.patience)
         await back(there)
         assert there.venue.injected.total(), "no fault struck"
         if not rule.shows_loss:

@@ -198,7 +198,7 @@ class Feed:
         new = {name: [id_ for id_ in ids if id_ not in self._channels[name]] for name, ids in asked.items()}
         for name, ids in new.items():
             if name == "level3" and not self._channels["level3"] and ids:
-                out.append(_send({"type": "level3", "schema": SCHEMA}))
+                out.append(_send({"type": "level3", "schema": dict(SCHEMA)}))
             self._channels[name].update(dict.fromkeys(ids))
         out.append(self._list())
         for name, ids in new.items():

@@ -1,0 +1,242 @@
+"""Changing: cancels, amendments, batches, and the switches. One outcome per order, always."""
+
+from __future__ import annotations
+
+from venuekit import OrderAccepted, OrderState
+from venuekit_spec import (
+    Accepted,
+    Capability,
+    MalformedMessage,
+    NetworkError,
+    OrderNotFound,
+    OrderRef,
+    Rejected,
+    Side,
+    VenuekitError,
+    VenueUnavailable,
+)
+from venuekit_testkit.checks import DIALECT, ORDERS, Group, check
+from venuekit_testkit.groups.placing import each_way
+from venuekit_testkit.hand import Hand, ref
+from venuekit_testkit.scene import scene
+from venuekit_testkit.subject import Subject
+
+
+@check(Group.CHANGING, ORDERS, DIALECT)
+async def cancels_end_orders(subject: Subject) -> None:
+    """A cancelled order is over, at the venue and here.
+
+    By every way that is claimed; what was filled before stays filled.
+    """
+    for number in range(len(subject.ways)):
+        async with each_way(subject, number) as there:
+            order = await there.rest("0.001")
+            there.somebody(Side.SELL, "-0.002", 4)
+            await there.until(lambda order=order: order.filled > 0, "the fill is told", 60.0)  # type: ignore[misc]
+            placed = await there.exchange.cancel(order)
+            assert isinstance(placed, OrderAccepted), f"the cancel came to {placed}"
+            await there.until(lambda order=order: order.complete, "the order is over", 60.0)  # type: ignore[misc]
+            assert order.state is OrderState.CANCELED
+            assert order.filled == there.quantity(4)
+            await there.settle()
+
+
+@check(Group.CHANGING, ORDERS, DIALECT)
+def cancel_of_nothing_is_not_found(subject: Subject) -> None:
+    """Cancelling an order that the venue does not have is rejected as not found.
+
+    `OrderNotFound`, a definitive answer; what it means for the order is for the reconciler to find out.
+    """
+    hand = Hand(subject)
+    order = hand.limit(77)
+    (placed,) = hand.run(hand.market().cancel([ref(order)]))
+    hand.advance(5.0)
+    assert isinstance(placed, Rejected), f"it came to {placed}"
+    assert isinstance(placed.error, OrderNotFound), f"it was told as {placed.error!r}"
+
+
+@check(Group.CHANGING, ORDERS, DIALECT)
+def status_of_nothing_is_not_found(subject: Subject) -> None:
+    """Asking for an order that the venue does not have raises `OrderNotFound`.
+
+    Nothing else settles an unknown outcome.
+    """
+    hand = Hand(subject)
+    order = hand.limit(78)
+    try:
+        hand.run(hand.market().status(ref(order)))
+    except OrderNotFound:
+        return
+    raise AssertionError("an order that is nowhere was found")
+
+
+@check(Group.CHANGING, ORDERS, DIALECT)
+def failures_are_not_absence(subject: Subject) -> None:
+    """A network or venue that fails is never "order not found".
+
+    An outage must not make an order vanish. The answer to a status query is lost, a 503, a page of a proxy, a server's 404
+    that is no answer of the venue.
+    """
+    from venuekit_spec import HttpResponse
+
+    hand = Hand(subject)
+    market = hand.market()
+    order = hand.limit(1)
+    hand.run(market.place([order]))
+    hand.advance(5.0)
+    page = b"<html><body>not here</body></html>"
+    answers = (
+        NetworkError("cut", sent=True),
+        NetworkError("no connection", sent=False),
+        VenueUnavailable("503"),
+        HttpResponse(503, page, {}, hand.now),
+        HttpResponse(502, b"", {}, hand.now),
+        HttpResponse(404, page, {}, hand.now),
+        HttpResponse(200, b"", {}, hand.now),
+    )
+    for answer in answers:
+        hand.answer = lambda _request, _response, answer=answer: answer  # type: ignore[misc]
+        try:
+            hand.run(market.status(ref(order)))
+        except OrderNotFound as error:
+            raise AssertionError(f"{answer!r} was taken for absence") from error
+        except VenuekitError:
+            continue
+        finally:
+            hand.answer = None
+        raise AssertionError(f"{answer!r} was taken for an answer")
+
+
+@check(Group.CHANGING, Capability.AMEND, DIALECT)
+async def amendments_change_orders(subject: Subject) -> None:
+    """An amended order has its new price and quantity, at the venue and here.
+
+    Under the same intent, whatever ids the venue gives it; what was filled stays filled.
+    """
+    for number in range(len(subject.ways)):
+        async with each_way(subject, number) as there:
+            order = await there.rest("0.05")
+            price = there.limit(Side.BUY, "0.04").price
+            placed = await there.exchange.amend(order, price=price, quantity=order.quantity * 2)
+            assert isinstance(placed, OrderAccepted), f"the amendment came to {placed}"
+            await there.clock.sleep(10.0)
+            held = there.held(order)
+            assert (order.price, order.quantity) == (price, held.quantity)
+            assert held.price == price
+            await there.settle()
+
+
+@check(Group.CHANGING, ORDERS, DIALECT)
+def batches_of_cancels_are_per_item(subject: Subject) -> None:
+    """Cancelling several orders gives one outcome for each, in their order.
+
+    The second of three does not exist. Its error is its own: the others are cancelled.
+    """
+    hand = Hand(subject)
+    market = hand.market()
+    orders = [hand.limit(number) for number in (1, 2)]
+    for order in orders:
+        hand.run(market.place([order]))
+    hand.advance(5.0)
+    asked = [ref(orders[0]), ref(hand.limit(99)), ref(orders[1])]
+    if Capability.BATCH_CANCEL in subject.description.capabilities:
+        outcomes = [*hand.run(market.cancel(asked))]
+    else:
+        outcomes = [outcome for each in asked for outcome in hand.run(market.cancel([each]))]
+    hand.advance(5.0)
+    assert len(outcomes) == 3, f"{len(outcomes)} outcomes of three cancels"
+    assert isinstance(outcomes[0], Accepted), f"the first came to {outcomes[0]}"
+    assert isinstance(outcomes[1], Rejected), f"the one that is not there came to {outcomes[1]}"
+    assert isinstance(outcomes[1].error, OrderNotFound)
+    assert isinstance(outcomes[2], Accepted), f"the last came to {outcomes[2]}"
+    assert not hand.engine.open_orders(subject.venue_side.accounts()[0].name)
+
+
+@check(Group.CHANGING, ORDERS, DIALECT)
+def lost_batches_are_unknown(subject: Subject) -> None:
+    """Where the answer to a batch of cancels is lost each of them is unknown.
+
+    Not rejected: the venue may have cancelled all of them; it has, here.
+    """
+    hand = Hand(subject)
+    market = hand.market()
+    orders = [hand.limit(number) for number in (1, 2)]
+    for order in orders:
+        hand.run(market.place([order]))
+    hand.advance(5.0)
+    hand.answer = lambda _request, _response: NetworkError("cut", sent=True)
+    outcomes = hand.run(market.cancel([ref(order) for order in orders]))
+    assert [type(each).__name__ for each in outcomes] == ["Unknown", "Unknown"], f"they came to {outcomes}"
+
+
+@check(Group.CHANGING, Capability.BATCH_PLACE, DIALECT)
+async def batches_of_orders_are_per_item(subject: Subject) -> None:
+    """Placing several orders gives one outcome for each, and the venue has each once.
+
+    As many as two batches hold.
+    """
+    async with scene(subject) as there:
+        count = min(2 * subject.description.maximum_batch, 30)
+        requests = [there.limit(Side.BUY, f"0.0{number + 10}", 1) for number in range(count)]
+        placements = await there.exchange.place_many(requests)
+        assert len(placements) == count
+        for request, placement in zip(requests, placements, strict=True):
+            assert placement.order.price == request.price, "outcomes are not in the order of the requests"
+        await there.settle()
+        assert len(there.orders) == count
+
+
+@check(Group.CHANGING, ORDERS, DIALECT)
+async def cancel_all_leaves_nothing(subject: Subject) -> None:
+    """After cancelling all nothing is open, at the venue and here.
+
+    By the venue's own call where that is claimed, one by one otherwise.
+    """
+    async with scene(subject) as there:
+        for away in ("0.03", "0.04", "0.05"):
+            await there.rest(away)
+        await there.exchange.cancel_all()
+        await there.until(lambda: not there.account.open, "nothing is open here", 120.0)
+        assert not there.engine.open_orders(there.account_name)
+        await there.settle()
+
+
+@check(Group.CHANGING, Capability.DEAD_MAN_SWITCH, DIALECT)
+async def dead_mans_switch_cancels(subject: Subject) -> None:
+    """A venue that has not been told again in time cancels everything, and the orders are known to be over.
+
+    While the client lives it tells again; then the way is gone for longer than the switch waits.
+    """
+    from venuekit_simulator.faults import Unreachable
+
+    async with scene(subject) as there:
+        order = await there.rest()
+        await there.exchange.dead_man_switch(30.0)
+        await there.clock.sleep(120.0)
+        assert there.engine.open_orders(there.account_name), "the switch went off under a living client"
+        there.venue.unreachable(Unreachable.BLACK_HOLE, 90.0)
+        await there.clock.sleep(95.0)
+        assert not there.engine.open_orders(there.account_name), "the switch did not go off"
+        await there.until(lambda: order.done, "the order is known to be over")
+        await there.settle()
+
+
+@check(Group.CHANGING, ORDERS, DIALECT)
+def orders_are_named_by_either_id(subject: Subject) -> None:
+    """An order can be asked for by our id alone, and by both.
+
+    The venue's id is not known while an outcome is not.
+    """
+    hand = Hand(subject)
+    market = hand.market()
+    order = hand.limit(1)
+    hand.run(market.place([order]))
+    hand.advance(5.0)
+    (held,) = hand.orders
+    by_ours = hand.run(market.status(ref(order)))
+    by_both = hand.run(market.status(ref(order, held.order_id)))
+    for report in (by_ours, by_both):
+        assert report.client_order_id in {"", order.client_order_id}
+        assert report.order_id in {"", held.order_id}
+        assert report.instrument == order.instrument
+    assert isinstance(ref(order), OrderRef)
