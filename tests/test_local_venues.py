@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -9,6 +10,8 @@ from typing import Final, TypeAlias
 
 import pytest
 from attrs import frozen
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from venuekit import Exchange, Level, VirtualClock, open_exchange
 from venuekit.loader import load_connector
@@ -21,6 +24,8 @@ from venuekit_spec import (
     SECOND,
     CallKind,
     EngineEvent,
+    HttpRequest,
+    HttpResponse,
     LevelChanged,
     Seconds,
     TopOfBook,
@@ -121,6 +126,14 @@ class Stage:
             self.flow.step(self.clock.now())
             await self.clock.sleep(every)
 
+    async def settled(self, exchange: Exchange, feed: Feed) -> None:
+        """The market moves on, and rests for a while, until the books agree: at the latest by an audit."""
+        while True:
+            await self.trade(10)
+            await self.clock.sleep(10.0)
+            if self.agrees(exchange, feed):
+                return
+
     def held(self, pair: str, depth: int | None) -> tuple[Rows, Rows]:
         """The engine's book."""
         book = self.venue.engine.book(pair, depth)
@@ -149,6 +162,108 @@ async def test_instruments_come_back_as_they_are_listed(venue: str) -> None:
         assert dict(exchange.instruments) == listed
 
 
+_PARTS: Final = st.sampled_from(
+    [
+        "api",
+        "v3",
+        "v1",
+        "depth",
+        "0",
+        "public",
+        "Depth",
+        "products",
+        "BTC-USD",
+        "book",
+        "info",
+        "%ff",
+        "é",
+        "[",
+        "",
+        "..",
+    ]
+)
+_QUERIES: Final = st.sampled_from(
+    [
+        "",
+        "symbol=BTCUSDT&limit=-1",
+        "limit=9999999999999",
+        "pair=XBTUSD&count=²",
+        "level=9",
+        "a=%ff",
+        "&&=",
+        "symbol=%00",
+    ]
+)
+_WORDS: Final = st.sampled_from(
+    [
+        "subscribe",
+        "SUBSCRIBE",
+        "unsubscribe",
+        "UNSUBSCRIBE",
+        "ping",
+        "book",
+        "l2Book",
+        "full",
+        "ticker",
+        "BTC",
+        "BTC-USD",
+    ]
+)
+_NAMES: Final = st.sampled_from(
+    [
+        "method",
+        "op",
+        "type",
+        "params",
+        "id",
+        "req_id",
+        "channels",
+        "product_ids",
+        "channel",
+        "symbol",
+        "coin",
+        "key",
+    ]
+)
+_JSON: Final = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | _WORDS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_NAMES, inner, max_size=6),
+    max_leaves=12,
+).map(json.dumps)
+
+
+@each_venue
+@settings(max_examples=40)
+@given(
+    path=st.lists(_PARTS, max_size=5),
+    query=_QUERIES | st.text(),
+    method=st.sampled_from(["GET", "POST", "DELETE", "?"]),
+    body=_JSON.map(str.encode) | st.binary(),
+    frames=st.lists(_JSON | st.text() | st.binary(), max_size=5),
+)
+def test_nonsense_is_answered_and_never_raises(
+    venue: str, path: list[str], query: str, method: str, body: bytes, frames: list[str | bytes]
+) -> None:
+    """Whatever comes as a request, as a handshake or as a frame gets an answer, or the socket is closed."""
+    plugin = load_dialect(venue)
+    dialect = plugin.serve(MatchingEngine(plugin.listings(), plugin.accounts(), 1))
+    url = f"http://127.0.0.1:8700/{'/'.join(path)}?{query}"
+    request = HttpRequest(method, url, body=body)
+    assert 200 <= dialect.http(request, START).status < 600
+    assert dialect.kind(request) in CallKind
+    dialect.connect(request, START)
+    home = load_connector(venue).description.environment("local").url("stream")
+    end = "/stream" if venue == "binance" else ""
+    session = dialect.connect(HttpRequest("GET", home + end), START)
+    assert not isinstance(session, HttpResponse)
+    session.opened(START)
+    for frame in frames:
+        assert dialect.kind(frame) in CallKind
+        session.feed(frame, START)
+    session.tick(START + SECOND)
+    session.closed()
+
+
 @each_venue
 async def test_the_venues_clock_is_told(venue: str) -> None:
     """What the connector reads as the venue's time is the venue's, to what the venue tells of it."""
@@ -168,7 +283,7 @@ async def test_a_live_book_is_the_engines(feed: Feed) -> None:
     async with stage.opened(feed.pairs, (feed.channel,), feed.variant) as exchange:
         await exchange.wait_live()
         for _ in range(2):
-            await stage.trade(100)
+            await stage.trade(60)
             await stage.clock.sleep(feed.quiet)
             assert stage.agrees(exchange, feed)
         counters = exchange.counters()
@@ -235,9 +350,7 @@ async def test_what_happens_to_frames_is_noticed_and_repaired(feed: Feed) -> Non
                 stage.venue.inject(Fault(kind=kind, times=1))
                 while stage.venue.injected[kind] < done:
                     await stage.trade(5)
-                await stage.trade(10)
-                while not stage.agrees(exchange, feed):  # at the latest by an audit
-                    await stage.clock.sleep(10.0)
+                await stage.settled(exchange, feed)
                 if feed.whole or _repairs(exchange) > before:
                     break
             else:
@@ -273,6 +386,4 @@ async def test_a_snapshot_that_is_old_does_no_lasting_harm(feed: Feed) -> None:
         stage.flow.step(stage.clock.now())
     async with stage.opened(feed.pairs, (feed.channel,), feed.variant) as exchange:
         await exchange.wait_live()
-        await stage.trade(100)
-        while not stage.agrees(exchange, feed):
-            await stage.clock.sleep(10.0)
+        await stage.settled(exchange, feed)

@@ -519,7 +519,7 @@ def test_an_audit_repairs_what_has_drifted() -> None:
 
 
 def test_an_audit_by_window() -> None:
-    """Without ids the levels that changed meanwhile are left out, told by id only or not; the others must be equal."""
+    """Without ids the orders that changed meanwhile are left out, told by id only or not; the others must be equal."""
     tracked = live(SyncRule(snapshot=SnapshotSource.REST, join=Join.ANYWHERE, audit=60))
     tracked.begin_audit()
     tracked.delta(event(DONE, "d"))
@@ -529,6 +529,17 @@ def test_an_audit_by_window() -> None:
     tracked.begin_audit()
     tracked.delta(event(DONE, "a"))
     tracked.audit(snapshot(B, RestingOrder("c", BUY, "99", "3")))
+    tracked.tick(START + 3 * SECOND)
+    assert tracked.counters.drifts == 1
+    assert tracked.book.state is BookState.GAP
+
+
+def test_an_audit_by_window_finds_an_order_in_a_busy_level() -> None:
+    """Other orders of its level come and go all the time; the one that should have gone is found all the same."""
+    tracked = live(SyncRule(snapshot=SnapshotSource.REST, join=Join.ANYWHERE, audit=60))
+    tracked.begin_audit()
+    tracked.delta(event(OPEN, order_id="new", side=BUY, price="100", size="1"))
+    tracked.audit(snapshot(*(order for order in ORDERS if order.order_id != "a")))
     tracked.tick(START + 3 * SECOND)
     assert tracked.counters.drifts == 1
     assert tracked.book.state is BookState.GAP

@@ -154,3 +154,14 @@ def test_funding_goes_from_longs_to_shorts() -> None:
     assert sorted(paid) == [("ann", -1), ("bob", 1)]
     assert (money(engine, "ann")["USDT"][0], money(engine, "bob")["USDT"][0]) == (99_999, 100_001)
     assert engine.ledger.sums() == deposited
+
+
+def test_funding_is_remembered() -> None:
+    """By account, oldest first, from an instant on."""
+    engine = venue(fees=FREE)
+    trade(engine, "ann", "bob", 10, 100)
+    engine.pay_funding(PERP, D("0.001"), 5)
+    engine.pay_funding(PERP, D("0.002"), 6)
+    assert [(each.amount, each.time) for each in engine.funding("ann")] == [(-1, 5), (-2, 6)]
+    assert [each.amount for each in engine.funding("bob", 6)] == [2]
+    assert not engine.funding("bob", 7)

@@ -15,6 +15,7 @@ from venuekit_simulator.exact import EXACT, ZERO
 from venuekit_spec import (
     EngineRefusal,
     Execution,
+    FundingPayment,
     Instant,
     NewOrder,
     OrderNotFound,
@@ -106,6 +107,7 @@ class Records:
         self.counts: Counter[str] = Counter()
         """Open orders by instrument."""
         self._executions: list[Execution] = []
+        self._funding: list[FundingPayment] = []
         self._by_client: dict[str, LiveOrder] = {}
 
     def add(self, order: LiveOrder) -> None:
@@ -144,6 +146,15 @@ class Records:
         """From an instant on, oldest first."""
         start = bisect_left(self._executions, since, key=_TIME)
         return [one for one in self._executions[start:] if instrument in {None, one.fill.instrument}]
+
+    def funded(self, payment: FundingPayment) -> None:
+        """Keep a payment for queries."""
+        if not self.house:
+            self._funding.append(payment)
+
+    def funding(self, since: Instant) -> Sequence[FundingPayment]:
+        """From an instant on, oldest first."""
+        return self._funding[bisect_left(self._funding, since, key=attrgetter("time")) :]
 
     def uses(self, client_order_id: str) -> bool:
         """Whether an open order has this client id."""

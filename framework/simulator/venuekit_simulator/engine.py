@@ -244,6 +244,7 @@ class MatchingEngine:
             for account, position, amount in settlement.fund(rate, floor.last):
                 key = f"f{next(self._fundings)}"
                 payment = FundingPayment(key, instrument, asset, amount, rate, position, now)
+                self._account(account).funded(payment)
                 self._outbox.note(FundingPaid(account, payment))
 
     def undo(self, keys: Collection[str], now: Instant) -> Sequence[VenueOrder]:
@@ -293,6 +294,10 @@ class MatchingEngine:
     ) -> Sequence[Execution]:
         """What an account has traded from an instant on, oldest first."""
         return self._account(account).executions(instrument, since)
+
+    def funding(self, account: str, since: Instant = 0) -> Sequence[FundingPayment]:
+        """What an account was paid, or has paid, from an instant on, oldest first."""
+        return self._account(account).funding(since)
 
     def balances(self, account: str) -> Sequence[Balance]:
         """What an account holds, by asset; absolute."""

@@ -335,6 +335,10 @@ class Engine(Protocol):
         """Every position in a perpetual pays `rate` of its notional at the mark price; short ones receive it."""
         ...
 
+    def funding(self, account: str, since: Instant = 0) -> Sequence[FundingPayment]:
+        """What an account was paid, or has paid, from an instant on, oldest first."""
+        ...
+
     def set_leverage(self, account: str, instrument: str, leverage: Decimal, now: Instant) -> None:
         """How many times its margin a position of this account may be. Raises `RuleViolated`."""
         ...

@@ -17,9 +17,12 @@ STATES: Final = {
     OrderStatus.OPEN: {OrderState.OPEN, OrderState.ACCEPTED},
     OrderStatus.PARTIALLY_FILLED: {OrderState.PARTIALLY_FILLED},
     OrderStatus.FILLED: {OrderState.FILLED},
-    OrderStatus.CANCELED: {OrderState.CANCELED},
+    OrderStatus.CANCELED: {
+        OrderState.CANCELED,
+        OrderState.EXPIRED,
+    },  # a venue's word for what it cancelled itself
     OrderStatus.REJECTED: {OrderState.REJECTED},
-    OrderStatus.EXPIRED: {OrderState.EXPIRED},
+    OrderStatus.EXPIRED: {OrderState.EXPIRED, OrderState.CANCELED},
 }
 """What a client may say of an order that the venue holds so."""
 

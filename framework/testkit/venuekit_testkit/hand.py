@@ -33,7 +33,7 @@ from venuekit_spec import (
     VenuekitError,
     VenueOrder,
 )
-from venuekit_testkit.checks import Unclaimed
+from venuekit_testkit.catalogue import Unclaimed
 from venuekit_testkit.subject import Subject
 
 T = TypeVar("T")

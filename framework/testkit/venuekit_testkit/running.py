@@ -15,7 +15,7 @@ import anyio
 from attrs import frozen
 
 from venuekit.orders.key_lock import STATE_VARIABLE
-from venuekit_testkit.checks import Check, Unclaimed, checks
+from venuekit_testkit.catalogue import Check, Unclaimed, checks
 from venuekit_testkit.subject import Subject
 
 LOOPS: Final = ("asyncio", "trio")

@@ -36,7 +36,6 @@ from venuekit_simulator.latency import Latency
 from venuekit_simulator.market_flow import RandomFlow
 from venuekit_simulator.sockets import MINIMUM_WAIT
 from venuekit_simulator.venue import LocalVenue
-from venuekit_spec import Listing as Listed
 from venuekit_spec import (
     SECOND,
     Channel,
@@ -51,8 +50,9 @@ from venuekit_spec import (
     VenueOrder,
     after,
 )
+from venuekit_spec import Listing as Listed
 from venuekit_testkit.agreement import disagreements, settled
-from venuekit_testkit.checks import Unclaimed
+from venuekit_testkit.catalogue import Unclaimed
 from venuekit_testkit.subject import Subject
 from venuekit_testkit.watching import Watched
 
@@ -208,13 +208,13 @@ class Scene:
         """Place an order that rests, and wait until the venue has said that it does."""
         placed = await self.exchange.place(self.limit(side, away, lots))
         order = placed.order
-        await self.until(lambda: order.done or (order.confirmed and self.has(order)), "a good order rests", 120.0)
+        await self.until(
+            lambda: order.done or (order.confirmed and self.has(order)), "a good order rests", 120.0
+        )
         assert not order.done, f"a good order came to {order}: {order.reason or order.error}"
         return order
 
-    async def until(
-        self, condition: Callable[[], bool], what: str = "", seconds: Seconds = SETTLING
-    ) -> None:
+    async def until(self, condition: Callable[[], bool], what: str = "", seconds: Seconds = SETTLING) -> None:
         """Let time pass until it is so. Raises `NotSo` after so many seconds without."""
         end = after(self.clock.now(), seconds)
         while not condition():
@@ -310,7 +310,9 @@ class Stage:
             channels = (rule.channel.value,) if rule is not None else ()
         channels = tuple(channels)
         trade = subject.trades if trade is None else trade
-        login = any(each.authenticated and each.channel.value in channels for each in subject.description.topics)
+        login = any(
+            each.authenticated and each.channel.value in channels for each in subject.description.topics
+        )
         watched = Watched(self.venue, self.clock)
         ids = list(self.listings)[:pairs]
         opened = open_exchange(

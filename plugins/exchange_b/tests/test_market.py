@@ -350,6 +350,8 @@ def test_funding(local: LocalB) -> None:
     assert (paid[0].amount, paid[0].rate, paid[0].position) == (-60_000 * FUNDING_RATE, FUNDING_RATE, 1)
     assert len({each.key for each in paid}) == len(paid)
     assert local.run(local.market.funding(local.now + 10**9)) == []
+    local.start()
+    assert local.run(local.market.funding(START)) == paid
 
 
 def test_the_account(local: LocalB) -> None:

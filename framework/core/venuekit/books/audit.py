@@ -1,8 +1,9 @@
 """Audits: a fresh snapshot is compared with the live book, while deltas keep flowing.
 
 Where ids exist the comparison is at the same id: a second book is built from the snapshot and the deltas kept since the
-audit began, by the same rule as the first, and both must be equal where both are known. Where they do not, levels that
-changed within a declared window around the snapshot are left out, and all others must be equal.
+audit began, by the same rule as the first, and both must be equal where both are known. Where they do not, what changed
+within a declared window around the snapshot is left out, and all else must be equal: levels where levels are told, single
+orders where orders are.
 """
 
 from __future__ import annotations

@@ -6,12 +6,12 @@ This is all that differs between a feed of levels and a feed of orders; what is 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Generic, Self, TypeVar
 
 from venuekit.books.audit import Drift, differences
-from venuekit.books.ladder import Ladder, exact
+from venuekit.books.ladder import Ladder, exact, exact_price
 from venuekit.books.orders import ActiveOrders, OrderCounters
 from venuekit_spec import (
     ActiveOrderTracker,
@@ -80,8 +80,13 @@ class Sides(ABC, Generic[S, D]):
         """The rows that a checksum covers, best first."""
         return self.bids.best(checksum.levels), self.asks.best(checksum.levels)
 
-    def drift(self, other: Self, changed: Sequence[tuple[Rows, Rows]] = ()) -> list[Drift]:
-        """Where others differ, apart from the levels that are known to have `changed`."""
+    def drift(
+        self, other: Self, changed: Sequence[tuple[Rows, Rows]] = (), deltas: Sequence[D] | None = None
+    ) -> list[Drift]:
+        """Where others differ, apart from what is known to have `changed`: these rows, by these deltas.
+
+        Without deltas both are of one moment.
+        """
         found = []
         for place, (mine, others) in enumerate(((self.bids, other.bids), (self.asks, other.asks))):
             mine.align(others)
@@ -139,21 +144,15 @@ class OrderSides(Sides[OrderBookSnapshot, OrderEvent]):
     `make` makes the tracker, and another one for each audit.
     """
 
-    __slots__ = ("changed", "make", "own_ids", "tracker")
+    __slots__ = ("changed", "make", "own_ids", "queues", "tracker")
 
     def __init__(self, bids: Ladder, asks: Ladder, make: Callable[[], ActiveOrderTracker]) -> None:
         super().__init__(bids, asks)
         self.make = make
-        self.tracker = make()
+        self._track(make())
         self.changed: Sequence[OrderBookRow] = ()
         """The rows that the last event came to."""
         self.own_ids: frozenset[str] = frozenset()
-
-    @property
-    def queues(self) -> OrderQueues | None:
-        """The tracker, if it tells its queues."""
-        tracker = self.tracker
-        return tracker if isinstance(tracker, OrderQueues) else None
 
     @property
     def counters(self) -> OrderCounters:
@@ -192,7 +191,7 @@ class OrderSides(Sides[OrderBookSnapshot, OrderEvent]):
         super().adopt(other)
         if isinstance(self.tracker, ActiveOrders) and isinstance(other.tracker, ActiveOrders):
             other.tracker.counters = self.tracker.counters
-        self.tracker = other.tracker
+        self._track(other.tracker)
         self.own(self.own_ids)
 
     def own(self, order_ids: Iterable[str]) -> None:
@@ -217,6 +216,54 @@ class OrderSides(Sides[OrderBookSnapshot, OrderEvent]):
         bids, asks = (self._orders(side, rows) for side, rows in zip(Side, levels, strict=True))
         return bids, asks
 
+    def drift(
+        self,
+        other: Self,
+        changed: Sequence[tuple[Rows, Rows]] = (),
+        deltas: Sequence[OrderEvent] | None = None,
+    ) -> list[Drift]:
+        """Where others differ, apart from what is known to have `changed`.
+
+        Around a window order by order, where that can be: a level near the market changes all the time, and its orders do not.
+        The sizes told are then those of the orders that should be the same.
+        """
+        if deltas is None or self.queues is None or other.queues is None:
+            return super().drift(other, changed, deltas)
+        moved = {event.order_id for event in deltas}
+        found = []
+        for mine, others in ((self.bids, other.bids), (self.asks, other.asks)):
+            mine.align(others)
+            edges = [ladder.horizon for ladder in (mine, others) if ladder.horizon is not None]
+            live, fresh = self._resting(mine, moved), other._resting(others, moved)
+            for key in {**live, **fresh}:
+                if key < max(edges, default=key) or live.get(key) == fresh.get(key):
+                    continue
+                here, there = _sizes(live.get(key, {})), _sizes(fresh.get(key, {}))
+                if here != there:
+                    sizes = (sum(orders.values(), Decimal(0)) for orders in (here, there))
+                    found.append(Drift(mine.side.value, exact_price(key), *sizes))
+        return found
+
+    def _resting(self, ladder: Ladder, without: Container[str]) -> dict[Any, dict[str, str]]:
+        """By key: the orders and their sizes as text, apart from some orders."""
+        queues = self.queues
+        assert queues is not None
+        resting: dict[Any, dict[str, str]] = {}
+        for key, row in ladder.rows.items():
+            orders = {
+                order.order_id: order.size
+                for order in queues.queue(ladder.side, str(row[0]))
+                if order.order_id not in without
+            }
+            if orders:
+                resting[key] = orders
+        return resting
+
+    def _track(self, tracker: ActiveOrderTracker) -> None:
+        self.tracker = tracker
+        self.queues: OrderQueues | None = tracker if isinstance(tracker, OrderQueues) else None
+        """The tracker, if it tells its queues."""
+
     def _orders(self, side: Side, levels: Rows) -> Rows:
         queues = self.queues
         assert queues is not None
@@ -233,3 +280,7 @@ class OrderSides(Sides[OrderBookSnapshot, OrderEvent]):
 
 def _row(row: OrderBookRow) -> Row:
     return row.price, row.size, row.orders, row.own_size
+
+
+def _sizes(orders: Mapping[str, str]) -> dict[str, Decimal]:
+    return {order_id: Decimal(size) for order_id, size in orders.items()}

@@ -619,7 +619,7 @@ class TrackerEntry(ABC, Generic[S, D]):
         fresh = self._sides.fresh()
         try:
             self._load(fresh, snapshot)
-            drift = self._sides.drift(fresh, audit.changed)
+            drift = self._sides.drift(fresh, audit.changed, audit.deltas)
         except _UNREADABLE as error:
             raise self._malformed(error, snapshot, live=True) from error
         self._audited(drift, snapshot.received)

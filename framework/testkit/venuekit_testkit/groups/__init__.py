@@ -1,1 +1,1 @@
-"""The checks, a module per subject matter; `venuekit_testkit.checks` has the list."""
+"""The checks, a module per subject matter; `venuekit_testkit.catalogue` has the list."""

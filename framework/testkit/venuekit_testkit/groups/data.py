@@ -8,8 +8,6 @@ from typing import Final
 from venuekit import BookState, StateChange
 from venuekit_spec import (
     SECOND,
-    MILLISECOND,
-    SECOND,
     Capability,
     Channel,
     EngineEvent,
@@ -18,7 +16,7 @@ from venuekit_spec import (
     seconds_between,
 )
 from venuekit_testkit.agreement import History, book_differs
-from venuekit_testkit.checks import BOOK, DIALECT, Group, Unclaimed, check, claims
+from venuekit_testkit.catalogue import BOOK, DIALECT, Group, Unclaimed, check, claims
 from venuekit_testkit.scene import Scene, collected, scene
 from venuekit_testkit.subject import Subject
 
@@ -259,5 +257,3 @@ async def streams_share_a_socket(subject: Subject) -> None:
             await quiet(there)
             assert seen, "no trade came"
         same(there)
-
-

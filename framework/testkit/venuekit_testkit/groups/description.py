@@ -17,7 +17,7 @@ from venuekit_spec import (
     Secret,
     SnapshotSource,
 )
-from venuekit_testkit.checks import AUTH, BOOK, DIALECT, ORDERS, Group, Unclaimed, check
+from venuekit_testkit.catalogue import AUTH, BOOK, DIALECT, ORDERS, Group, Unclaimed, check
 from venuekit_testkit.hand import Hand
 from venuekit_testkit.subject import Subject
 
@@ -53,9 +53,7 @@ def environments_have_urls(subject: Subject) -> None:
             place = f"{environment.name} {use}"
             assert parts.scheme in SCHEMES[environment.real_money], f"{place}: {parts.scheme} is not allowed"
             assert parts.hostname, f"{place} names no host"
-            assert not (parts.username or parts.query or parts.fragment), (
-                f"{place} carries more than a place"
-            )
+            assert not (parts.username or parts.query or parts.fragment), f"{place} carries more than a place"
 
 
 @check(Group.DESCRIPTION)

@@ -17,7 +17,7 @@ from venuekit_spec import (
     SnapshotSource,
     SyncRule,
 )
-from venuekit_testkit.checks import BOOK, DIALECT, Group, Need, Unclaimed, check, register
+from venuekit_testkit.catalogue import BOOK, DIALECT, Group, Need, Unclaimed, check, register
 from venuekit_testkit.groups.data import quiet, same, watch
 from venuekit_testkit.scene import Scene, scene
 from venuekit_testkit.subject import Subject
@@ -136,7 +136,9 @@ async def _tried(subject: Subject, trial: Trial) -> None:
     async with scene(subject, trade=False) as there:
         crowd = there.crowd()
         await there.until(lambda: there.book.live, "the book is LIVE", 30.0)
-        sure = rule.shows_loss and not (rule.ids is Ids.ARRIVAL and not trial.harmless and rule.per_connection)
+        sure = rule.shows_loss and not (
+            rule.ids is Ids.ARRIVAL and not trial.harmless and rule.per_connection
+        )
         wrong = watch(there) if sure or trial.harmless else []
         for fault in trial.faults:
             there.venue.inject(fault)

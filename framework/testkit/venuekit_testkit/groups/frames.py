@@ -15,7 +15,7 @@ from venuekit_spec import (
     Topic,
     VenuekitError,
 )
-from venuekit_testkit.checks import BOOK, DIALECT, ORDERS, Group, check
+from venuekit_testkit.catalogue import BOOK, DIALECT, ORDERS, Group, check
 from venuekit_testkit.groups.public import heard, shown
 from venuekit_testkit.hand import START, Hand, ref
 from venuekit_testkit.scene import scene
@@ -104,7 +104,7 @@ async def mutated_user_frames_are_malformed(subject: Subject) -> None:
         dice = Random(11)  # noqa: S311  # a seeded fuzz
         fuzzed = 0
         for conversation in public:
-            if not _private(subject, conversation.dial.url):
+            if not is_private(subject, conversation.dial.url):
                 continue
             topics = frozenset[Topic](stream.topics())
             talk = Talk(stream, conversation, instruments, topics)
@@ -116,7 +116,7 @@ async def mutated_user_frames_are_malformed(subject: Subject) -> None:
         assert fuzzed, "no private socket brought a frame"
 
 
-def _private(subject: Subject, url: str) -> bool:
+def is_private(subject: Subject, url: str) -> bool:
     """Whether a URL is that of a private socket: public ones are dialled without a request."""
     hand = Hand(subject)
     rule = subject.book_topic

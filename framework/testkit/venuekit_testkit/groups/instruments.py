@@ -20,7 +20,7 @@ from venuekit_spec import (
     VenueAccount,
     decimals_of,
 )
-from venuekit_testkit.checks import DIALECT, Group, Unclaimed, check
+from venuekit_testkit.catalogue import DIALECT, Group, Unclaimed, check
 from venuekit_testkit.hand import Hand
 from venuekit_testkit.subject import Subject
 

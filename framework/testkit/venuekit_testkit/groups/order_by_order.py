@@ -8,7 +8,7 @@ from venuekit import OrderByOrderBook
 from venuekit_simulator.faults import Fault, FaultKind
 from venuekit_spec import Capability, Channel, Side
 from venuekit_testkit.agreement import book_differs
-from venuekit_testkit.checks import DIALECT, Group, Need, Unclaimed, check
+from venuekit_testkit.catalogue import DIALECT, Group, Need, Unclaimed, check
 from venuekit_testkit.groups.data import quiet
 from venuekit_testkit.scene import Scene, scene
 from venuekit_testkit.subject import Subject

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
+from importlib.machinery import PathFinder
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +18,7 @@ from packaging.requirements import Requirement
 
 from venuekit import installed_connectors
 from venuekit_spec import CONTRACT_VERSION, Capability
-from venuekit_testkit.checks import Group, Unclaimed, check
+from venuekit_testkit.catalogue import Group, Unclaimed, check
 from venuekit_testkit.subject import Subject
 
 MODULES: Final = 250
@@ -79,7 +80,7 @@ def _loaded(module: str, search: tuple[str, ...]) -> dict[str, Any]:
 
 def _sources(subject: Subject) -> Iterator[tuple[Path, ast.Module]]:
     """The modules of its package, parsed; its dialect, which plays the venue, is not among them."""
-    found = find_spec(subject.module)
+    found = PathFinder.find_spec(subject.module.partition(".")[0], [*subject.search, *sys.path])
     if found is None or found.origin is None:
         raise Unclaimed("its source is not to be found")
     origin = Path(found.origin)

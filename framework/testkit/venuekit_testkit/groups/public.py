@@ -18,7 +18,7 @@ from venuekit_spec import (
     Topic,
     TopicLost,
 )
-from venuekit_testkit.checks import BOOK, DIALECT, Group, check
+from venuekit_testkit.catalogue import BOOK, DIALECT, Group, check
 from venuekit_testkit.scene import scene
 from venuekit_testkit.subject import Subject
 from venuekit_testkit.talking import Talk
@@ -36,7 +36,9 @@ class Heard:
 
     def talk(self, topics: frozenset[Topic] | None = None) -> Talk:
         """A fresh session that has not heard it yet."""
-        return Talk(self.source, self.conversation, self.instruments, self.topics if topics is None else topics)
+        return Talk(
+            self.source, self.conversation, self.instruments, self.topics if topics is None else topics
+        )
 
 
 async def heard(subject: Subject, seconds: float = 5.0) -> Heard:

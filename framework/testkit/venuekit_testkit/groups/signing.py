@@ -23,7 +23,7 @@ from venuekit_spec import (
     VenuekitError,
     VenueOrder,
 )
-from venuekit_testkit.checks import AUTH, DIALECT, ORDERS, Group, Unclaimed, check
+from venuekit_testkit.catalogue import AUTH, DIALECT, ORDERS, Group, Unclaimed, check
 from venuekit_testkit.hand import START, Hand, ref
 from venuekit_testkit.subject import Subject
 
@@ -207,9 +207,9 @@ def signers_do_not_show_their_keys(subject: Subject) -> None:
     """
     credentials = subject.credentials
     if credentials is None:
-        credentials = Credentials({
-            name: Secret("0123456789abcdef" * 4) for name in subject.description.credentials
-        })
+        credentials = Credentials(
+            {name: Secret("0123456789abcdef" * 4) for name in subject.description.credentials}
+        )
     try:
         auth = subject.connector.hooks.auth(credentials=credentials, environment=subject.environment)
     except VenuekitError:

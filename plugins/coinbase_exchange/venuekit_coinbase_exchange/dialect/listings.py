@@ -84,9 +84,7 @@ def text(number: Decimal | None) -> str | None:
 
 def listed(instrument: Instrument) -> dict[str, Any]:
     """One product."""
-    flags = dict.fromkeys(
-        ("trading_disabled", "auction_mode", "cancel_only", "post_only", "limit_only"), False
-    )
+    flags: dict[str, bool] = dict.fromkeys(BY_FLAG, False)
     status = _STATUS.get(instrument.status, ONLINE)
     if instrument.status is not InstrumentStatus.TRADING and status == ONLINE:
         flags[_FLAG.get(instrument.status, "trading_disabled")] = True

@@ -133,7 +133,9 @@ class Tape:
                 self._ended.append(order)
             else:
                 self._done(order)
-        elif not order.revision:
+        elif (
+            not order.revision and order.intent.trigger_price is None
+        ):  # a stop order is nobody's business yet
             type_ = "market" if order.price is None else "limit"
             told = {"order_id": uuid(order.order_id), "order_type": type_, "side": order.intent.side.value}
             sizes = {"size": text(order.quantity), "price": text(order.price)}

@@ -29,7 +29,7 @@ from venuekit_exchange_b.description import BLOCK
 from venuekit_exchange_b.dialect import writing
 from venuekit_exchange_b.dialect.refusals import of_engine
 from venuekit_exchange_b.dialect.writing import HASH, HEIGHT_REACHED, Taken
-from venuekit_exchange_b.payloads import Funding, News, OrderState, Reached
+from venuekit_exchange_b.payloads import News, OrderState, Reached
 from venuekit_spec import (
     MILLISECOND,
     SECOND,
@@ -139,7 +139,6 @@ class Chain:
         self._quiet = False
         self._block = Block()
         self._news = {account.name: NewsLog() for account in self.accounts}
-        self._funding: dict[str, list[Funding]] = {account.name: [] for account in self.accounts}
         self._refused: dict[tuple[str, str], OrderState] = {}
         self._numbers: dict[tuple[str, str], OrderRef] = {}
         """Account and a name (hash, client id) -> the order that the engine has last."""
@@ -203,10 +202,6 @@ class Chain:
     def finality(self, key: str) -> Finality:
         """Whether an execution may still be undone."""
         return Finality.PROVISIONAL if key in self._block.executions else Finality.FINAL
-
-    def funding(self, account: str) -> Sequence[Funding]:
-        """What an account was paid since the venue started, oldest first."""
-        return self._funding[account]
 
     def news(self, account: str) -> NewsLog:
         """What an account is told."""
@@ -364,9 +359,7 @@ class Chain:
             case PositionChanged() if event.account in self._news:
                 self._tell(event.account, writing.position(event.position, self.engine.instruments))
             case FundingPaid() if event.account in self._news:
-                paid = writing.funding(event.payment, self.engine.instruments)
-                self._funding[event.account].append(paid)
-                self._tell(event.account, paid)
+                self._tell(event.account, writing.funding(event.payment, self.engine.instruments))
             case _:
                 pass
 

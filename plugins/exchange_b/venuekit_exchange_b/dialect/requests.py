@@ -128,10 +128,9 @@ class Requests:
         return payloads.Positions([writing.position(each, engine.instruments) for each in held])
 
     def _funding(self, query: _Query, now: Instant) -> payloads.Fundings:
-        since = _since(query) // MILLISECOND
-        return payloads.Fundings(
-            [paid for paid in self.chain.funding(self._account(query)) if paid.time >= since]
-        )
+        engine = self.chain.engine
+        paid = engine.funding(self._account(query), _since(query))
+        return payloads.Fundings([writing.funding(each, engine.instruments) for each in paid])
 
     def _fees(self, query: _Query, now: Instant) -> payloads.Fees:
         instrument = self._instrument(query.get("market", ""))

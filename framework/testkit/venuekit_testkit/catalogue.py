@@ -66,7 +66,7 @@ MODULES: Final = (
 """The modules of `venuekit_testkit.groups`, in the order in which their checks are listed."""
 
 
-class Unclaimed(Exception):  # noqa: N818  # it is no error
+class Unclaimed(Exception):  # it is no error
     """There is nothing to check: the reason says what the connector does not claim."""
 
 

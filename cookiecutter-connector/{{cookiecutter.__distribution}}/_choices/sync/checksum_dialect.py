@@ -1,0 +1,16 @@
+"""How the venue tells its books: the mirror of `books`."""
+
+from __future__ import annotations
+
+from venuekit_spec import BookImage, Instrument
+
+from {{ cookiecutter.__package }}.books import BookFrame, book_checksum
+from {{ cookiecutter.__package }}.dialect.writing import changes, rows
+from {{ cookiecutter.__package }}.instruments import SYMBOL
+
+
+def book_frame(instrument: Instrument, number: int, before: BookImage | None, now: BookImage) -> BookFrame:
+    """Frame `number` of a subscription: the book at first, then what has changed since the last."""
+    bids, asks = rows(now) if before is None else changes(before, now)
+    checksum = book_checksum(*rows(now), instrument)
+    return BookFrame(instrument.native[SYMBOL], before is None, bids, asks, checksum)

@@ -1,0 +1,26 @@
+"""The mutation table: ``python -m framework.testkit.tests.mutants`` makes each mutant's check and says whether it is caught."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from framework.testkit.tests.mutants.catalogue import MUTANTS
+from framework.testkit.tests.mutants.judging import caught
+
+
+def main() -> int:
+    """Print the table; 1 where a mutant survives."""
+    logging.getLogger().addHandler(logging.NullHandler())
+    survivors = 0
+    for mutant in MUTANTS:
+        result = caught(mutant)
+        survivors += not result
+        print(f"{'caught' if result else 'SURVIVES':9} {mutant.id:22} {mutant.wrong:42} {mutant.check}")
+        print(f"{'':32} {result}")
+    print(f"{len(MUTANTS)} mutants, {survivors} survive")
+    return int(survivors > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

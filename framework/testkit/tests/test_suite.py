@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import pytest
+
+from venuekit_testkit import ConnectorSuite, checks, xfail
+
+
+def test_every_check_is_a_test() -> None:
+    """A suite has one documented test per check."""
+    for check in checks():
+        method = getattr(ConnectorSuite, check.method)
+        assert method.__doc__ == check.documentation
+
+
+def test_an_override_is_refused() -> None:
+    """A suite that defines a test of a check's name cannot be made."""
+    with pytest.raises(TypeError, match="overrides the check pools-are-sane"):
+        type("TestMine", (ConnectorSuite,), {"test_pools_are_sane": lambda self: None})
+
+
+def test_an_override_by_a_mixin_is_refused() -> None:
+    """Nor can one that inherits such a test from elsewhere."""
+    mixin = type("Mixin", (), {"test_pools_are_sane": lambda self: None})
+    with pytest.raises(TypeError, match="overrides the check pools-are-sane"):
+        type("TestMine", (mixin, ConnectorSuite), {})
+
+
+@pytest.mark.parametrize(
+    "mark", [pytest.mark.skip, pytest.mark.xfail, [pytest.mark.skipif(True, reason="x")]]
+)
+def test_a_class_cannot_be_excused(mark: object) -> None:
+    """A mark that skips the whole class is refused."""
+    with pytest.raises(TypeError, match="excuses every check"):
+        type("TestMine", (ConnectorSuite,), {"pytestmark": mark})
+
+
+def test_an_expected_failure_has_a_reason() -> None:
+    """Without a reason nothing is expected to fail."""
+    with pytest.raises(ValueError, match="reason"):
+        xfail(" ")
+
+
+SUITE = """
+from venuekit_testkit import ConnectorSuite, xfail
+
+class TestMine(ConnectorSuite):
+    venue = "exchange_a"
+    test_pools_are_sane = xfail("it is not so bad")
+"""
+
+
+def test_what_was_expected_to_fail_must_fail(pytester: pytest.Pytester) -> None:
+    """A check that passes although it was expected to fail fails."""
+    pytester.makepyfile(SUITE)
+    ran = pytester.runpytest_subprocess("-q", "-k", "pools_are_sane or documentation_is_linked")
+    ran.assert_outcomes(passed=1, failed=1)
+    ran.stdout.fnmatch_lines(["*XPASS(strict)*it is not so bad*"])
+
+
+def test_an_installed_connector_needs_no_file(pytester: pytest.Pytester) -> None:
+    """``--pyargs venuekit_testkit --venue`` checks an installed connector; a skip names what is not claimed."""
+    arguments = ("-q", "-rs", "--pyargs", "venuekit_testkit", "--venue", "exchange_a")
+    ran = pytester.runpytest_subprocess(*arguments, "-k", "environments_have_urls or positions_are")
+    ran.assert_outcomes(passed=1, skipped=2)
+    ran.stdout.fnmatch_lines(["*it does not claim positions*"])
+
+
+def test_without_a_venue_nothing_is_collected(pytester: pytest.Pytester) -> None:
+    """The package's own suite is left alone unless a venue is named."""
+    ran = pytester.runpytest_subprocess("-q", "--pyargs", "venuekit_testkit")
+    ran.assert_outcomes()

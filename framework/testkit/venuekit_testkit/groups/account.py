@@ -1,0 +1,149 @@
+"""The account: balances, positions, fees, permissions, fills."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from venuekit_spec import Capability, InstrumentKind, Side
+from venuekit_testkit.catalogue import DIALECT, ORDERS, Group, Unclaimed, check
+from venuekit_testkit.scene import Scene, scene
+from venuekit_testkit.subject import Subject
+
+
+def _balances(there: Scene) -> dict[str, Decimal]:
+    """What the venue says that the account holds, less what is nothing."""
+    return {
+        balance.asset: balance.total for balance in there.engine.balances(there.account_name) if balance.total
+    }
+
+
+@check(Group.RECONCILING, ORDERS, DIALECT)
+async def balances_are_the_venues(subject: Subject) -> None:
+    """The account holds here what it holds at the venue, before and after a trade.
+
+    Every asset, exact.
+    """
+    async with scene(subject) as there:
+        for _ in range(2):
+            told = {
+                balance.asset: balance.total for balance in await there.exchange.balances() if balance.total
+            }
+            assert told == _balances(there)
+            there.somebody(Side.SELL, "0.001", 10)
+            placed = await there.exchange.place(there.limit(Side.BUY, "-0.002", 10))
+            await there.until(lambda placed=placed: placed.order.complete, "the trade", 60.0)  # type: ignore[misc]
+            await there.clock.sleep(5.0)
+
+
+@check(Group.STREAM, Capability.BALANCE_STREAM, ORDERS, DIALECT)
+async def balances_come_by_stream(subject: Subject) -> None:
+    """After a trade the new balances are known without being asked for.
+
+    Within ten seconds of the trade.
+    """
+    async with scene(subject) as there:
+        await there.until(lambda: there.account.streaming, "the stream is live", 60.0)
+        order = await there.rest("0.001")
+        there.somebody(Side.SELL, "-0.002", 20)
+        await there.until(lambda: order.complete, "the trade", 60.0)
+
+        def same() -> bool:
+            held = there.account.holdings.balances
+            wanted = _balances(there)
+            return all(
+                any(
+                    balance.total == total
+                    for balance in (held.values() if hasattr(held, "values") else held)
+                    if balance.asset == asset
+                )
+                for asset, total in wanted.items()
+            )
+
+        await there.until(same, "the balances are the venue's", 10.0)
+
+
+@check(Group.RECONCILING, Capability.POSITIONS, DIALECT)
+async def positions_are_the_venues(subject: Subject) -> None:
+    """A position here is the position at the venue: quantity, sign and entry price.
+
+    Opened by a sell: short is negative.
+    """
+    async with scene(subject, pairs=8) as there:
+        perpetuals = [
+            pair for pair in there.pairs if there.exchange.instruments[pair].kind is InstrumentKind.PERPETUAL
+        ]
+        if not perpetuals:
+            raise Unclaimed("its dialect lists no derivative")
+        pair = perpetuals[0]
+        there.somebody(Side.BUY, "0.001", 20, pair=pair)
+        placed = await there.exchange.place(there.limit(Side.SELL, "-0.002", 10, pair=pair))
+        await there.until(lambda: placed.order.complete, "the trade", 60.0)
+        await there.clock.sleep(5.0)
+        ours = {each.instrument: each.quantity for each in await there.exchange.positions() if each.quantity}
+        theirs = {each.instrument: each.quantity for each in there.engine.positions(there.account_name)}
+        assert ours == theirs
+        assert ours[pair] < 0, "a short position is negative"
+
+
+@check(Group.RECONCILING, ORDERS, DIALECT)
+async def fees_are_the_venues(subject: Subject) -> None:
+    """What the account pays is what the venue takes.
+
+    As fractions of the notional, maker and taker told apart.
+    """
+    async with scene(subject) as there:
+        assert await there.exchange.fee_rates(there.pair) == there.engine.fee_rates(
+            there.account_name, there.pair
+        )
+
+
+@check(Group.RECONCILING, ORDERS, DIALECT)
+async def permissions_are_told(subject: Subject) -> None:
+    """What the key may do is told, as far as the venue tells.
+
+    The dialect's first account may trade: it must not be told that it may not.
+    """
+    async with scene(subject) as there:
+        permissions = await there.exchange.permissions()
+        assert permissions.trade is not False
+
+
+@check(Group.RECONCILING, ORDERS, DIALECT)
+async def open_orders_are_all(subject: Subject) -> None:
+    """The open orders are all that the venue has, those that are not ours among them.
+
+    Three of ours, and two that somebody placed past this client.
+    """
+    async with scene(subject) as there:
+        for away in ("0.03", "0.04", "0.05"):
+            await there.rest(away)
+        for away in ("0.06", "0.07"):
+            there.somebody(Side.BUY, away, ours=True)
+        await there.clock.sleep(5.0)
+        told = {report.client_order_id for report in await there.exchange.open_orders()}
+        wanted = {order.intent.client_order_id for order in there.engine.open_orders(there.account_name)}
+        assert told == wanted
+        only = await there.exchange.open_orders([there.pair])
+        assert {report.instrument for report in only} == {there.pair}
+
+
+@check(Group.RECONCILING, ORDERS, DIALECT)
+async def fills_are_all_and_in_order(subject: Subject) -> None:
+    """The executions since an instant are all there, oldest first, and none before it.
+
+    Twelve trades; then the last half of them.
+    """
+    async with scene(subject) as there:
+        began = there.clock.now()
+        middle = began
+        for number in range(12):
+            if number == 6:
+                await there.clock.sleep(5.0)
+                middle = there.clock.now()
+            there.somebody(Side.SELL, "0.001", 2)
+            placed = await there.exchange.place(there.limit(Side.BUY, "-0.002", 2))
+            await there.until(lambda placed=placed: placed.order.complete, "the trade", 60.0)  # type: ignore[misc]
+        fills = await there.exchange.fills(there.pair, began)
+        assert len(fills) == len(there.executions) == 12, f"{len(fills)} fills of 12"
+        assert [fill.time for fill in fills] == sorted(fill.time for fill in fills)
+        assert len(await there.exchange.fills(there.pair, middle)) == 6

@@ -1,0 +1,5 @@
+from venuekit_testkit import ConnectorSuite
+
+
+class TestExchangeA(ConnectorSuite):
+    venue = "exchange_a"

@@ -1,0 +1,30 @@
+"""The guides: every example is followed to the letter, and what it claims is so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.pages import Reader
+
+DOCS: Final = Path(__file__).resolve().parents[1] / "docs"
+
+Page = Path
+
+
+@pytest.fixture
+def reader(anyio_backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
+    """Somebody in an empty folder, without credentials of their own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VENUEKIT_CREDENTIALS", str(tmp_path / "none.toml"))
+    reader = Reader(anyio_backend, tmp_path, monkeypatch)
+    yield reader
+    reader.close()
+
+
+def test_the_users_guide_runs(reader: Reader) -> None:
+    """Every block of the user's guide does what it says, against a venue on this machine."""
+    assert reader.follow(DOCS / "users-guide.md") >= 40
