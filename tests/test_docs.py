@@ -33,7 +33,7 @@ def test_an_example_opens_what_there_is(page: Path) -> None:
     [opened] = [call for call in calls if ast.unparse(call.func) == "venuekit.open_exchange"]
     asked = {each.arg: ast.literal_eval(each.value) for each in opened.keywords}
     description = venuekit.load_connector(ast.literal_eval(opened.args[0])).description
-    for channel in asked.get("channels", ["book"]):
+    for channel in asked.get("channels", [description.book_channel]):
         variant = asked.get("variant", "") if channel == "book" else ""
         assert description.topic_rule(Channel(channel), variant) is not None
     if page.parent != REPOSITORY:

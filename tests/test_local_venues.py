@@ -233,7 +233,7 @@ _JSON: Final = st.recursive(
 
 
 @each_venue
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(
     path=st.lists(_PARTS, max_size=5),
     query=_QUERIES | st.text(),
@@ -283,7 +283,7 @@ async def test_a_live_book_is_the_engines(feed: Feed) -> None:
     async with stage.opened(feed.pairs, (feed.channel,), feed.variant) as exchange:
         await exchange.wait_live()
         for _ in range(2):
-            await stage.trade(60)
+            await stage.trade(50)
             await stage.clock.sleep(feed.quiet)
             assert stage.agrees(exchange, feed)
         counters = exchange.counters()
@@ -313,7 +313,7 @@ async def test_every_trade_and_the_best_prices_arrive(venue: str) -> None:
     ):
         await exchange.wait_live()
         await stage.clock.sleep(2.0)
-        await stage.trade(200)
+        await stage.trade(150)
         await stage.clock.sleep(1.0)
         trades.close()
         tops.close()
@@ -367,9 +367,9 @@ async def test_a_venue_that_comes_back_is_found_again(feed: Feed) -> None:
     stage = Stage(feed.venue, Fault(kind=FaultKind.RESTART, at=5.0, seconds=4.0))
     async with stage.opened(feed.pairs, (feed.channel,), feed.variant) as exchange:
         await exchange.wait_live()
-        await stage.trade(40)
+        await stage.trade(20)
         await stage.clock.sleep(8.0)
-        await stage.trade(40)
+        await stage.trade(20)
         await exchange.wait_live()
         await stage.clock.sleep(feed.quiet)
         assert stage.agrees(exchange, feed)

@@ -65,9 +65,11 @@ def disagreements(engine: Engine, account: str, client: Iterable[InFlightOrder])
             found.append(f"the fills of {id_} come to {counted} at the client")
         if len({fill.key for fill in said.fills}) != len(said.fills):
             found.append(f"{id_} has one fill twice")
-    for id_ in ours.keys() - held.keys():
-        if ours[id_].state is not OrderState.REJECTED:
-            found.append(f"{id_} is {ours[id_].state} at the client and not at the venue")
+    found += [
+        f"{id_} is {ours[id_].state} at the client and not at the venue"
+        for id_ in sorted(ours.keys() - held.keys())
+        if ours[id_].state is not OrderState.REJECTED
+    ]
     return found
 
 

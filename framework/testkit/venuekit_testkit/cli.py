@@ -1,4 +1,7 @@
-"""``venuekit check``: the score card of a connector. Found by the core through the entry point ``check`` of ``venuekit.commands``."""
+"""``venuekit check``: the score card of a connector.
+
+Found by the core through the entry point ``check`` of ``venuekit.commands``.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +27,8 @@ from venuekit_testkit.subject import Subject
 def command(ctx: click.Context, venue: str, loop: str | None, *, as_json: bool) -> None:
     """Check the connector of VENUE against its own dialect, on this machine and in virtual time.
 
-    Every check by group: passed, failed, or skipped because the connector does not claim what it is about. Ends with 0 when none
-    failed, with 1 otherwise.
+    Every check by group: passed, failed, or skipped because the connector does not claim what it is about. Ends with 0 when
+    none failed, with 1 otherwise.
     """
     subject = Subject.of(venue)
     logging.getLogger().addHandler(

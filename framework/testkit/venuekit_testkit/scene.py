@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import ROUND_CEILING, ROUND_DOWN, Decimal
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from attrs import define, field, frozen
 
@@ -40,9 +40,9 @@ from venuekit_spec import (
     SECOND,
     Channel,
     Credentials,
-    DialectPlugin,
     Execution,
     Instrument,
+    Market,
     OrderEntry,
     OrderRef,
     Seconds,
@@ -50,7 +50,6 @@ from venuekit_spec import (
     VenueOrder,
     after,
 )
-from venuekit_spec import Listing as Listed
 from venuekit_testkit.agreement import disagreements, settled
 from venuekit_testkit.catalogue import Unclaimed
 from venuekit_testkit.subject import Subject
@@ -71,12 +70,29 @@ class NotSo(AssertionError):
     """What was waited for did not come."""
 
 
+class Narrow:
+    """An engine of which only some markets are seen."""
+
+    def __init__(self, within: MatchingEngine, pairs: Sequence[str]) -> None:
+        self._within = within
+        self._pairs = pairs
+
+    @property
+    def instruments(self) -> Mapping[str, Instrument]:
+        """Those that are seen, as they are now."""
+        return {pair: self._within.instruments[pair] for pair in self._pairs}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._within, name)
+
+
 class Crowd:
     """Random participants, who come and go."""
 
-    def __init__(self, venue: LocalVenue, engine: MatchingEngine, seed: int) -> None:
+    def __init__(self, venue: LocalVenue, engine: MatchingEngine, pairs: Sequence[str], seed: int) -> None:
         self._venue = venue
-        self._flow = RandomFlow(engine, seed, rate=RATE, depth=20)
+        seen = cast("MatchingEngine", Narrow(engine, pairs))
+        self._flow = RandomFlow(seen, seed, rate=RATE, depth=20)
         self._here = False
         venue.did(lambda: self._flow.fill_books(venue.venue_now))
 
@@ -121,7 +137,7 @@ class Scene:
     def crowd(self) -> Crowd:
         """Let random participants in. The same ones each time."""
         if not self.stage.crowds:
-            self.stage.crowds.append(Crowd(self.venue, self.engine, self.venue.seed))
+            self.stage.crowds.append(Crowd(self.venue, self.engine, self.pairs, self.venue.seed))
         return self.stage.crowds[0].come()
 
     @property
@@ -163,6 +179,15 @@ class Scene:
     def _id(self, number: int) -> str:
         """A client order id in the venue's form."""
         return market_of(self.subject, self.exchange).client_order_id(number)
+
+    def cancel(self, account: str, order: VenueOrder) -> None:
+        """Cancel an order at the engine itself."""
+        named = OrderRef(order.intent.instrument, order_id=order.order_id)
+
+        def cancel() -> None:
+            self.engine.cancel(account, named, self.venue.venue_now)
+
+        self.venue.did(cancel)
 
     # the client
 
@@ -247,14 +272,14 @@ async def collected(subscription: Subscription[T]) -> AsyncIterator[list[T | Ove
 
     async def collect() -> None:
         async for each in subscription:
-            found.append(each)
+            found.append(each)  # noqa: PERF401  # one by one: it is read meanwhile
 
     async with helpers() as tasks:
         tasks.start_soon(collect)
         yield found
 
 
-def market_of(subject: Subject, exchange: Exchange, way: OrderEntry = OrderEntry.REST) -> Any:
+def market_of(subject: Subject, exchange: Exchange, way: OrderEntry = OrderEntry.REST) -> Market:
     """A `Market` of the connector, apart from the exchange's own."""
     credentials = subject.credentials
     assert credentials is not None
@@ -264,20 +289,6 @@ def market_of(subject: Subject, exchange: Exchange, way: OrderEntry = OrderEntry
         credentials=credentials,
         order_entry=way,
     )
-
-
-class Listing:
-    """The dialect of a venue that lists only the first of its markets, so that all that happens there is looked at."""
-
-    def __init__(self, within: DialectPlugin, markets: int) -> None:
-        self._within = within
-        self._markets = markets
-        self.accounts = within.accounts
-        self.serve = within.serve
-
-    def listings(self) -> Sequence[Listed]:
-        """The first."""
-        return self._within.listings()[: self._markets]
 
 
 @define
@@ -351,12 +362,11 @@ async def stage(
     *,
     latency: Latency = LATENCY,
     seed: int = 1,
-    pairs: int = 2,
     cushion: Seconds = 0.0,
 ) -> AsyncIterator[Stage]:
-    """A quiet venue on a virtual clock that jumps while everybody waits. It lists the first `pairs` of its markets."""
+    """A quiet venue on a virtual clock that jumps while everybody waits."""
     clock = VirtualClock(START, cushion=cushion)
-    plugin = Listing(subject.venue_side, pairs)
+    plugin = subject.venue_side
     venue = LocalVenue(
         plugin, clock=clock, seed=seed, faults=FaultPlan(tuple(faults)), flow=False, latency=latency
     )
@@ -377,8 +387,7 @@ async def scene(
     **client: Any,
 ) -> AsyncIterator[Scene]:
     """A stage with one client."""
-    pairs = client.get("pairs", 1)
-    opened = stage(subject, faults, latency=latency, seed=seed, pairs=pairs)
+    opened = stage(subject, faults, latency=latency, seed=seed)
     async with opened as there, there.client(**client) as scene:
         yield scene
 

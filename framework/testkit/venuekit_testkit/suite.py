@@ -31,7 +31,7 @@ class ExpectedFailure:
 
 
 def xfail(reason: str) -> Any:
-    """Stands in a suite for a check that cannot pass: ``test_trades_come_once = xfail("...")``.
+    """What stands in a suite in place of a check that cannot pass, with the reason why.
 
     Raises `ValueError` without a reason.
     """

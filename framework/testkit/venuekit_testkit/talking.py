@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from random import Random
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from venuekit_spec import (
     Dial,
@@ -85,7 +85,23 @@ NONSENSE: Final = (
 )
 """What no venue sends."""
 
-_VALUES: Final = (None, True, -1, 0, 10**40, 1.5, "", "x", "NaN", "-1", "1e5", "Infinity", [], {}, [[]])
+_VALUES: Final[tuple[Any, ...]] = (
+    None,
+    True,
+    -1,
+    0,
+    10**40,
+    1.5,
+    "",
+    "x",
+    "NaN",
+    "-1",
+    "1e5",
+    "Infinity",
+    [],
+    {},
+    [[]],
+)
 
 
 def mutations(frame: bytes, dice: Random, count: int) -> Iterator[bytes]:
@@ -110,9 +126,9 @@ def _other_value(frame: bytes, dice: Random) -> bytes:
         told = json.loads(frame)
     except ValueError:
         return frame[::-1]
-    places: list[tuple[object, object]] = []
+    places: list[tuple[Any, Any]] = []
 
-    def visit(value: object) -> None:
+    def visit(value: Any) -> None:
         items = (
             list(value.items())
             if isinstance(value, dict)
@@ -130,5 +146,5 @@ def _other_value(frame: bytes, dice: Random) -> bytes:
         if isinstance(holder, dict) and dice.random() < 0.3:
             del holder[key]
         elif isinstance(holder, dict | list):
-            holder[key] = dice.choice(_VALUES)  # type: ignore[index]
+            holder[key] = dice.choice(_VALUES)
     return json.dumps(told).encode()

@@ -9,7 +9,9 @@ from {{ cookiecutter.__package }}.dialect.writing import changes
 from {{ cookiecutter.__package }}.instruments import SYMBOL
 
 
-def book_frame(instrument: Instrument, number: int, before: BookImage | None, now: BookImage) -> BookFrame | None:
+def book_frame(
+    instrument: Instrument, number: int, before: BookImage | None, now: BookImage
+) -> BookFrame | None:
     """Frame `number` of a subscription: the changes since the last. Nothing at first: a client asks for the book itself."""
     if before is None:
         return None

@@ -72,14 +72,14 @@ class VenueMarket:
         bodies = [encode(words.placement(order, self._symbol(order.instrument))) for order in orders]
         placed: list[Placed] = []
         for body in bodies:
-            placed.append((yield from self._act("POST", "orders", {}, body)))
+            placed += [(yield from self._act("POST", "orders", {}, body))]
         return placed
 
     def cancel(self, orders: Sequence[OrderRef]) -> Flow[Sequence[Placed]]:
         """DELETE /orders, one after the other."""
         placed: list[Placed] = []
         for order in orders:
-            placed.append((yield from self._act("DELETE", "orders", self._named(order))))
+            placed += [(yield from self._act("DELETE", "orders", self._named(order)))]
         return placed
 
     def status(self, order: OrderRef) -> Flow[OrderReport]:

@@ -49,12 +49,10 @@ STATUSES: Final = {
 
 
 class Placement(Struct, frozen=True{% if cookiecutter.kind == "decentralised" %}, omit_defaults=True{% endif %}):
-    """``{"symbol":"BTCUSDT","client_id":"vk1","side":"buy","price":"60000","quantity":"0.5","force":"gtc","post_only":false}``
-{%- if cookiecutter.kind == "decentralised" %}
+    """``{"symbol":"BTCUSDT","client_id":"vk1","side":"buy","price":"60000","quantity":"0.5","force":"gtc","post_only":false}``{% if cookiecutter.kind == "decentralised" %}
 
     `height`: the block with which it ends.
-{%- endif %}
-    """
+    {% endif %}"""
 
     symbol: str
     client_id: str

@@ -26,9 +26,6 @@ from venuekit_spec import (
     Liquidity,
     NewOrder,
     OrderRef,
-{%- if cookiecutter.kind == "decentralised" %}
-    OrderStatus,
-{%- endif %}
     VenueError,
     VenueOrder,
 )
@@ -75,11 +72,12 @@ class Requests:
                 case "GET", "/order":
                     return told(self.engine.order(account, self._named(query)), instruments)
                 case "GET", "/orders":
-                    return words.Orders([told(each, instruments) for each in self.engine.open_orders(account)])
+                    found = self.engine.open_orders(account)
+                    return words.Orders([told(each, instruments) for each in found])
                 case "GET", "/fills":
                     since = int(query.get("since", "0")) * MILLISECOND
-                    found = self.engine.executions(account, None, since)
-                    return words.Executions([executed(each, instruments) for each in found])
+                    traded = self.engine.executions(account, None, since)
+                    return words.Executions([executed(each, instruments) for each in traded])
                 case "GET", "/balances":
                     return words.Holdings([held(each) for each in self.engine.balances(account)])
                 case "GET", "/fees":
@@ -102,7 +100,7 @@ class Requests:
                 height = order.intent.expires_at_height
                 if height is not None and height <= now // SECOND:
                     ref = OrderRef(order.intent.instrument, order_id=order.order_id)
-                    self.engine.cancel(name, ref, now, reason=OrderStatus.EXPIRED.value)
+                    self.engine.cancel(name, ref, now, reason="expired")
 {%- endif %}
 
     def _order(self, body: bytes) -> NewOrder:
@@ -148,11 +146,7 @@ def told(order: VenueOrder, instruments: InstrumentTable) -> words.Told:
         instruments[intent.instrument].native[SYMBOL],
         order.order_id,
         intent.client_order_id,
-{%- if cookiecutter.kind == "decentralised" %}
-        OrderStatus.EXPIRED.value if order.reason == OrderStatus.EXPIRED.value else order.status.value,
-{%- else %}
         order.status.value,
-{%- endif %}
         intent.side,
         plain(order.price or Decimal(0)),
         plain(order.quantity or Decimal(0)),

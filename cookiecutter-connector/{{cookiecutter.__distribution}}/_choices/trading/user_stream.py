@@ -9,7 +9,6 @@ from msgspec import Struct
 from msgspec.json import Decoder
 from venuekit_spec import (
     NOTHING,
-    AuthenticationRefused,
     Channel,
     Dial,
     Environment,
@@ -99,7 +98,7 @@ class UserSession:
         """A frame. Raises `MalformedMessage`; its number is then not told, so that the hole is seen."""
         told = decode(_frame, frame, Channel.USER.value, venue=VENUE)
         if told.error:
-            return (Redial(str(AuthenticationRefused("the login was refused", venue=VENUE, code=told.error))),)
+            return (Redial(f"the login was refused: {told.error}"),)
         self._live = self._live or told.login
         outputs: list[Output] = [StreamSequence(told.n)]
         if told.order is not None:

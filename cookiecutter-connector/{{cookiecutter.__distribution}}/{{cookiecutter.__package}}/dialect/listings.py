@@ -17,18 +17,15 @@ from {{ cookiecutter.__package }}.instruments import instrument_of
 from {{ cookiecutter.__package }}.payloads import Listed
 
 _MARKETS = (
-    # symbol, base, quote, tick, step, smallest notional, price
-    ("BTCUSDT", "BTC", "USDT", "0.01", "0.00001", "5", "60000"),
-    ("ETHUSDT", "ETH", "USDT", "0.01", "0.0001", "5", "3000"),
-    ("ETHBTC", "ETH", "BTC", "0.00001", "0.0001", "0.0001", "0.05"),
+    (Listed("BTCUSDT", "BTC", "USDT", "0.01", "0.00001", "5", trading=True), "60000"),
+    (Listed("ETHUSDT", "ETH", "USDT", "0.01", "0.0001", "5", trading=True), "3000"),
+    (Listed("ETHBTC", "ETH", "BTC", "0.00001", "0.0001", "0.0001", trading=True), "0.05"),
 )
 
 
 def listings() -> Sequence[Listing]:
     """Three markets."""
-    return [
-        Listing(instrument_of(Listed(*names, trading=True)), Decimal(price)) for *names, price in _MARKETS
-    ]
+    return [Listing(instrument_of(listed), Decimal(price)) for listed, price in _MARKETS]
 {%- if cookiecutter.auth != "none" %}
 
 

@@ -119,8 +119,7 @@ class PublicSocket:
 {%- if cookiecutter.order_by_order == "yes" %}
         if channel == "orders":
             orders = [
-                (order.order_id, order.side, order.price, order.size)
-                for order in self._engine.resting(id_)
+                (order.order_id, order.side, order.price, order.size) for order in self._engine.resting(id_)
             ]
             return (send(QueueFrame(self._symbol(id_), self._numbers.get(id_, 0), orders)),)
 {%- endif %}

@@ -32,9 +32,12 @@ from venuekit_spec import (
     ServerSession,
 )
 
+{% if cookiecutter.auth != "none" -%}
+from {{ cookiecutter.__package }}.dialect.keys import No
+{% endif -%}
 from {{ cookiecutter.__package }}.dialect.public_socket import PublicSocket
 {%- if cookiecutter.auth != "none" %}
-from {{ cookiecutter.__package }}.dialect.requests import KINDS, No, Requests
+from {{ cookiecutter.__package }}.dialect.requests import KINDS, Requests
 from {{ cookiecutter.__package }}.dialect.user_socket import UserSocket
 {%- endif %}
 from {{ cookiecutter.__package }}.dialect.writing import plain, rows

@@ -24,9 +24,7 @@ def send(frame: Struct) -> Send:
 
 def rows(image: BookImage) -> tuple[list[Level], list[Level]]:
     """Bids and asks, best first."""
-    bids, asks = (
-        [(plain(price), plain(size)) for price, size in side] for side in (image.bids, image.asks)
-    )
+    bids, asks = ([(plain(price), plain(size)) for price, size in side] for side in (image.bids, image.asks))
     return bids, asks
 
 

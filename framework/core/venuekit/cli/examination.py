@@ -24,6 +24,7 @@ from venuekit.connection import DIALS
 from venuekit.drivers.flows import FlowRunner
 from venuekit.exchange import Transports
 from venuekit.loader import LoadedConnector
+from venuekit.orders.nonces import UNITS
 from venuekit.pacing import Pacer
 from venuekit_spec import (
     MICROSECOND,
@@ -34,6 +35,7 @@ from venuekit_spec import (
     Channel,
     Credentials,
     HttpResponse,
+    Instant,
     Instrument,
     InstrumentStatus,
     InstrumentTable,
@@ -91,6 +93,7 @@ class Examination:
         self._offset = ClockOffset()
         self._reports: list[LimitReport] = []
         self._instruments = InstrumentTable()
+        self._unit: Instant = MICROSECOND
         dials = RatePool(DIALS, description.sockets.dials, description.sockets.dial_period)
         self._flows = FlowRunner(
             transports.http,
@@ -98,7 +101,7 @@ class Examination:
             Pacer((*description.pools, dials)),
             random=lambda: 0.5,
             limit_report=self._limits_of,
-            nonce=lambda now: now // MICROSECOND,
+            nonce=lambda now: now // self._unit,
             venue_time=lambda: self._offset.venue_time(clock.now()),
             attempts=1,
         )
@@ -260,6 +263,7 @@ class Examination:
             return
         with self._step("permissions"):
             auth = hooks.auth(credentials=credentials, environment=self._environment)
+            self._unit = UNITS.get(auth.nonces, MICROSECOND)
             if held and auth.nonces is NonceRule.STRICT:
                 told = "not asked: it would spend a nonce above those of the process that uses the key"
                 self._found("permissions", Verdict.SKIPPED, told)

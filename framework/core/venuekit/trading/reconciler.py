@@ -7,6 +7,8 @@
 3. An order is judged only if it was known before the first question, and its placement had been answered.
 4. "No such order" counts only where absence is final (`venuekit.trading.settling`) and its executions were had.
 5. An open order that is not ours is told once, and not touched.
+6. A provisional fill that was known before the first question and is not among the executions any more has been undone, unless
+   the venue still says of its order that as much is filled.
 
 It is asked for at the start, when the user stream opens or may have lost something, when the stream is silent while orders
 are open, for an unknown outcome, when an order is over but its executions do not add up, and from time to time. Whoever watches
@@ -15,10 +17,12 @@ for that sleeps until the next of these can be due, and is woken when an order c
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
+from decimal import Decimal
 from typing import Final
 
 import anyio
+from attrs import evolve, frozen
 
 from venuekit.backoff import Backoff
 from venuekit.orders.in_flight import InFlightOrder
@@ -29,6 +33,8 @@ from venuekit.trading.settling import OVERLAP, Settler
 from venuekit.trading.waiting import within
 from venuekit_spec import (
     SECOND,
+    Fill,
+    Finality,
     Instant,
     OrderNotFound,
     OrderReport,
@@ -53,6 +59,21 @@ SHORTEST: Final[Seconds] = 0.1
 """The least pause between two looks."""
 
 PURGED: Final = "the venue does not have it any more"
+
+
+@frozen(eq=False)
+class Claim:
+    """What was told of an order provisionally: how much of it is filled, and the fills that may be undone."""
+
+    order: InFlightOrder
+    filled: Decimal
+    fills: Sequence[Fill]
+
+    @classmethod
+    def of(cls, order: InFlightOrder) -> Claim | None:
+        """What is claimed so far; None where nothing is, or where it is final."""
+        fills = [fill for fill in order.fills if fill.finality is Finality.PROVISIONAL]
+        return cls(order, order.filled, fills) if fills or order.provisional is not None else None
 
 
 class Reconciler:
@@ -193,11 +214,17 @@ class Reconciler:
         failures: list[VenuekitError] = []
         moment = await self._settler.moment()
         known = [order for order in tracker.incomplete if order.state is not OrderState.PENDING]
+        claims = [claim for order in known if (claim := Claim.of(order)) is not None]
         reports = await self._open_orders(failures)
         for report in reports:
             tracker.report(report)
         strays = tracker.strays(reports)
-        listed = {order.client_order_id for report in reports if (order := tracker.owner(report)) is not None}
+        answers = {
+            order.client_order_id: report
+            for report in reports
+            if (order := tracker.owner(report)) is not None
+        }
+        listed = frozenset(answers)
         for order in known:
             if order.state is OrderState.UNKNOWN:
                 self._settler.settle(order)
@@ -206,9 +233,13 @@ class Reconciler:
             for order in known
             if order.client_order_id not in listed and order.state is not OrderState.UNKNOWN
         ]
-        answered = set(listed)
-        gone = await self._ask_each(unlisted, answered, failures)
+        gone = await self._ask_each(unlisted, answers, failures)
         fills = await self._fills(known, failures)
+        if fills is not None:
+            keys = {fill.key for fill in fills}
+            for claim in claims:
+                if claim.order in gone or claim.order.client_order_id in answers:
+                    self._withdraw(claim, keys, answers.get(claim.order.client_order_id))
         absent = 0
         for order in gone if fills is not None else ():
             if self._settler.proves_absence(order, moment):
@@ -216,7 +247,7 @@ class Reconciler:
                 tracker.asked(order, fills=True)
                 absent += 1
         for order in known:
-            if order.client_order_id in answered:
+            if order.client_order_id in answers:
                 tracker.asked(order, fills=fills is not None)
         failures += await self._refresh()
         return Reconciled(
@@ -225,7 +256,7 @@ class Reconciler:
             open=len(listed),
             asked=len(unlisted),
             absent=absent,
-            fills=fills or 0,
+            fills=len(fills or ()),
             strays=len(strays),
             failures=tuple(failures),
             at=desk.now(),
@@ -239,9 +270,9 @@ class Reconciler:
             return ()
 
     async def _ask_each(
-        self, orders: Sequence[InFlightOrder], answered: set[str], failures: list[VenuekitError]
+        self, orders: Sequence[InFlightOrder], answers: dict[str, OrderReport], failures: list[VenuekitError]
     ) -> Sequence[InFlightOrder]:
-        """Ask for each of these, noting which were `answered`; those that the venue says it does not have."""
+        """Ask for each of these, noting the `answers`; those that the venue says it does not have."""
         gone: list[InFlightOrder] = []
         places = anyio.Semaphore(AT_ONCE)
 
@@ -255,17 +286,33 @@ class Reconciler:
                     failures.append(error)
                 else:
                     self._desk.tracker.report(report)
-                    answered.add(order.client_order_id)
+                    answers[order.client_order_id] = report
 
         async with anyio.create_task_group() as group:
             for order in orders:
                 group.start_soon(ask, order)
         return gone
 
-    async def _fills(self, known: Sequence[InFlightOrder], failures: list[VenuekitError]) -> int | None:
-        """Take in the executions of these orders; how many the venue told, None where it could not be asked."""
+    def _withdraw(self, claim: Claim, keys: Container[str], answer: OrderReport | None) -> None:
+        """Take back what was claimed provisionally and is no more, so that what the venue says now is believed."""
+        order, tracker = claim.order, self._desk.tracker
+        said = None if answer is None else answer.filled
+        if said is not None and said >= claim.filled:
+            return
+        for fill in claim.fills:
+            if fill.key not in keys:
+                tracker.fill(evolve(fill, finality=Finality.UNDONE))
+        if answer is not None:
+            if said is not None and order.filled == claim.filled:  # it was said, and the fills never came
+                tracker.report(evolve(answer, finality=Finality.UNDONE))
+            tracker.report(answer)
+
+    async def _fills(
+        self, known: Sequence[InFlightOrder], failures: list[VenuekitError]
+    ) -> Sequence[Fill] | None:
+        """Take in the executions of these orders; what the venue told, None where it could not be asked."""
         if not known:
-            return 0
+            return ()
         since = min(order.created for order in known) - round(OVERLAP * SECOND)
         instruments = sorted({order.intent.instrument for order in known})
         try:
@@ -275,4 +322,4 @@ class Reconciler:
             return None
         for fill in fills:
             self._desk.tracker.fill(fill)
-        return len(fills)
+        return fills

@@ -176,11 +176,11 @@ def _claim_problems(request: OrderRequest, description: Description) -> Iterator
     venue = description.venue
     if description.order_types and request.type not in description.order_types:
         known = ", ".join(sorted(description.order_types))
-        yield "order type", f"{venue} takes no {request.type} orders but {known}"
+        yield "order type", f"{venue} takes no {request.type} orders, only {known}"
     forces = description.times_in_force
     if forces and request.type in PRICED and request.time_in_force not in forces:
         known = ", ".join(sorted(forces))
-        yield "time in force", f"{venue} takes no {request.time_in_force} orders but {known}"
+        yield "time in force", f"{venue} takes no {request.time_in_force} orders, only {known}"
     if request.unit is Unit.QUOTE and Capability.QUOTE_SIZED not in description.capabilities:
         yield "unit", f"{venue} takes no quantities in quote units"
 

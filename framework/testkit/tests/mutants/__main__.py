@@ -14,11 +14,11 @@ def main() -> int:
     logging.getLogger().addHandler(logging.NullHandler())
     survivors = 0
     for mutant in MUTANTS:
-        result = caught(mutant)
-        survivors += not result
-        print(f"{'caught' if result else 'SURVIVES':9} {mutant.id:22} {mutant.wrong:42} {mutant.check}")
-        print(f"{'':32} {result}")
-    print(f"{len(MUTANTS)} mutants, {survivors} survive")
+        reason = caught(mutant)
+        survivors += not reason
+        verdict = "caught" if reason else "SURVIVES"
+        sys.stdout.write(f"{verdict:9} {mutant.id:22} {mutant.wrong:42} {mutant.check}\n{'':10}{reason}\n")
+    sys.stdout.write(f"{len(MUTANTS)} mutants, {survivors} survive\n")
     return int(survivors > 0)
 
 

@@ -48,16 +48,12 @@ async def balances_come_by_stream(subject: Subject) -> None:
         await there.until(lambda: order.complete, "the trade", 60.0)
 
         def same() -> bool:
-            held = there.account.holdings.balances
-            wanted = _balances(there)
-            return all(
-                any(
-                    balance.total == total
-                    for balance in (held.values() if hasattr(held, "values") else held)
-                    if balance.asset == asset
-                )
-                for asset, total in wanted.items()
-            )
+            held = {
+                balance.asset: balance.total
+                for balance in there.account.holdings.balances.values()
+                if balance.total
+            }
+            return held == _balances(there)
 
         await there.until(same, "the balances are the venue's", 10.0)
 

@@ -93,7 +93,7 @@ def failures_are_not_absence(subject: Subject) -> None:
         HttpResponse(200, b"", {}, hand.now),
     )
     for answer in answers:
-        hand.answer = lambda _request, _response, answer=answer: answer  # type: ignore[misc]
+        hand.answer = lambda _request, _response, answer=answer: answer
         try:
             hand.run(market.status(ref(order)))
         except OrderNotFound as error:

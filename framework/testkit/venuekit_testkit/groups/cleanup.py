@@ -71,7 +71,7 @@ async def failed_openings_leave_nothing(subject: Subject) -> None:
             async with there.client():
                 raise AssertionError("it opened without a venue")
         except VenuekitError as error:
-            assert isinstance(error, NetworkError), f"it was told as {error!r}"
+            assert isinstance(error, NetworkError), f"it was told as {error!r}"  # noqa: PT017
         assert len(anyio.get_running_tasks()) <= before, "a task is left"
 
 

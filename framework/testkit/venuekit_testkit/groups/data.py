@@ -12,6 +12,8 @@ from venuekit_spec import (
     Channel,
     EngineEvent,
     Seconds,
+    TopOfBook,
+    Trade,
     TradeHappened,
     seconds_between,
 )
@@ -206,7 +208,7 @@ async def trades_come_once(subject: Subject) -> None:
             await there.clock.sleep(20.0)
             crowd.leave()
             await quiet(there)
-            trades = [each for each in seen if hasattr(each, "key")]
+            trades = [each for each in seen if isinstance(each, Trade)]
         told = [(Decimal(trade.price), Decimal(trade.size), trade.side) for trade in trades]
         wanted = [(trade.price, trade.size, trade.side) for trade in happened]
         assert wanted, "nobody traded"
@@ -229,7 +231,7 @@ async def top_of_book_is_the_best(subject: Subject) -> None:
             await there.clock.sleep(10.0)
             crowd.leave()
             await quiet(there)
-            tops = [each for each in seen if hasattr(each, "bid")]
+            tops = [each for each in seen if isinstance(each, TopOfBook)]
         assert tops, "no best prices were told"
         last, image = tops[-1], there.engine.book(there.pair, 1)
         assert last.bid is not None

@@ -76,7 +76,8 @@ def capabilities_have_their_topics(subject: Subject) -> None:
     channels = {rule.channel for rule in subject.description.topics}
     claimed = subject.description.capabilities
     for capability, serving in CHANNELS.items():
-        assert capability not in claimed or channels & serving, f"{capability} is claimed without a topic"
+        served = capability not in claimed or bool(channels & serving)
+        assert served, f"{capability} is claimed without a topic"
     for channel in channels:
         able = {capability for capability, serving in CHANNELS.items() if channel in serving}
         assert not able or able & claimed, f"there is a topic {channel} that nothing claims"
@@ -243,7 +244,7 @@ def credentials_are_declared(subject: Subject) -> None:
     try:
         subject.connector.hooks.auth(credentials=Credentials(), environment=subject.environment)
     except LocalError as error:
-        assert any(name in str(error) for name in fields), f"the error names no field: {error}"
+        assert any(name in str(error) for name in fields), f"the error names no field: {error}"  # noqa: PT017
     else:
         raise AssertionError("it makes a signer of nothing")
 
@@ -258,6 +259,6 @@ def bad_credentials_stay_unseen(subject: Subject) -> None:
     try:
         subject.connector.hooks.auth(credentials=Credentials(nonsense), environment=subject.environment)
     except LocalError as error:
-        assert not any(value.reveal() in f"{error!r} {error}" for value in nonsense.values())
+        assert not any(value.reveal() in f"{error!r} {error}" for value in nonsense.values())  # noqa: PT017
     else:
         raise Unclaimed("it takes any text for a credential")

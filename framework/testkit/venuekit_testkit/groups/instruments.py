@@ -57,7 +57,7 @@ def ids_tell_the_kind(subject: Subject) -> None:
                 good = rest == "-PERP"
             case InstrumentKind.FUTURE:
                 good = len(rest) == 9 and rest[1:].isdecimal()
-            case InstrumentKind.OPTION:
+            case _:
                 good = rest.count("-") == 3 and rest[-2:] in {"-C", "-P"}
         assert good, f"{instrument.id} does not say that it is {instrument.kind}"
 
@@ -86,7 +86,7 @@ def unknown_instruments_are_told(subject: Subject) -> None:
     try:
         table[f"{first}X"]
     except UnknownInstrument as error:
-        assert first in str(error)
+        assert first in str(error), "the nearest one is not named"  # noqa: PT017
     else:
         raise AssertionError(f"{first}X was found")
 

@@ -83,14 +83,11 @@ async def declared_limits_are_kept(subject: Subject) -> None:
         assert len(there.watched.statuses) > 20, "hardly anything was asked"
 
 
-def _after_refusal(subject: Subject, kind: FaultKind, seconds: float) -> Fault:
-    on = {CallKind.QUERY} if subject.trades else {CallKind.SNAPSHOT, CallKind.OTHER}
-    return Fault(kind=kind, on=on, nth=3 if subject.trades else 2, seconds=seconds)
-
-
 async def _obeyed(subject: Subject, kind: FaultKind, seconds: float) -> None:
-    async with scene(subject, [_after_refusal(subject, kind, seconds)]) as there:
-        there.crowd()
+    on = {CallKind.QUERY} if subject.trades else {CallKind.SNAPSHOT, CallKind.OTHER}
+    async with scene(subject) as there:
+        await there.clock.sleep(5.0)
+        there.venue.inject(Fault(kind=kind, on=on, nth=1, seconds=seconds))
         for _ in range(20):
             try:
                 if subject.trades:
@@ -185,7 +182,7 @@ def refusals_are_told_as_limits(subject: Subject) -> None:
     hand = Hand(subject)
     for kind in (RefusalKind.RATE_LIMITED, RefusalKind.BANNED):
         refusal = hand.dialect.refusal(kind, 7.0, hand.now)
-        hand.answer = lambda request, _response, refusal=refusal: HttpResponse(  # type: ignore[misc]
+        hand.answer = lambda request, _response, refusal=refusal: HttpResponse(
             refusal.status, refusal.body, refusal.headers, hand.now, request.url
         )
         try:

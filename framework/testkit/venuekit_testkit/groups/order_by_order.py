@@ -129,16 +129,6 @@ async def queue_ahead_is_known(subject: Subject) -> None:
         if ahead is None:
             raise Unclaimed("its feed does not tell the queue")
         assert ahead == first.quantity, f"{ahead} is told to be ahead, {first.quantity} is"
-        from venuekit_spec import OrderRef
-
-        name = there.subject.venue_side.accounts()[1].name
-        there.venue.did(
-            lambda: (
-                there.engine.cancel(
-                    name, OrderRef(there.pair, order_id=first.order_id), there.venue.venue_now
-                ),
-                None,
-            )[1]
-        )
+        there.cancel(there.subject.venue_side.accounts()[1].name, first)
         await quiet(there)
         assert book.queue_ahead(order.order_id) == 0

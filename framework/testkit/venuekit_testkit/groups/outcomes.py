@@ -110,8 +110,8 @@ def _register(name: str, story: str) -> None:
         Group.PLACING,
         check,
         needs=(ORDERS, DIALECT),
-        documentation=f"{story}\n\nAn order that rests and one that is filled at once; where there are two ways, one by each. Afterwards client and venue "
-        "agree on each, none is lost, none is doubled.",
+        documentation=f"{story}\n\nAn order that rests and one that is filled at once, by one way each where there are two. "
+        "Afterwards client and venue agree on each, none is lost, none is doubled.",
     )
 
 
@@ -164,8 +164,8 @@ def _register_change(verb: str, name: str, kind: FaultKind, needs: tuple[Need | 
         Group.CHANGING,
         check,
         needs=(*needs, DIALECT),
-        documentation=f"The answer to {'a cancel' if verb == 'cancel' else 'an amendment'} goes astray ({name.replace('-', ' ')}).\n\n"
-        "Its outcome is unknown until the venue is asked; then client and venue agree.",
+        documentation=f"The answer to {'a cancel' if verb == 'cancel' else 'an amendment'} goes astray "
+        f"({name.replace('-', ' ')}).\n\nIts outcome is unknown until the venue is asked; then client and venue agree.",
     )
 
 

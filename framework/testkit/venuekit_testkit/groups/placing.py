@@ -246,7 +246,7 @@ def lost_answers_are_unknown(subject: Subject) -> None:
     hand = Hand(subject)
     market = hand.market()
     for number, error in enumerate((NetworkError("cut", sent=True), VenueUnavailable("503")), 1):
-        hand.answer = lambda _request, _response, error=error: error  # type: ignore[misc]
+        hand.answer = lambda _request, _response, error=error: error
         (placed,) = hand.run(market.place([hand_limit(hand, number)]))
         hand.answer = None
         assert isinstance(placed, Unknown), f"{error!r} was taken for {placed}"

@@ -44,8 +44,8 @@ def _another_day() -> Iterator[None]:
     day = 86_400
     real, real_ns = time.time, time.time_ns
     with (
-        mock.patch("time.time", lambda: real() + day),
-        mock.patch("time.time_ns", lambda: real_ns() + day * SECOND),
+        mock.patch("time.time", return_value=real() + day),
+        mock.patch("time.time_ns", return_value=real_ns() + day * SECOND),
     ):
         yield
 

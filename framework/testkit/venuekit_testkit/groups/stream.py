@@ -232,7 +232,7 @@ def _register(name: str, kind: FaultKind, seconds: Seconds, story: str) -> None:
         Group.STREAM,
         check,
         needs=(Capability.USER_STREAM, ORDERS, DIALECT),
-        documentation=f"{story}\n\nA third of the frames of all sockets, while orders rest, are filled in part, filled and cancelled. "
+        documentation=f"{story}\n\nA third of the frames of all sockets, while orders rest, are filled and cancelled. "
         "In the end client and venue agree on every order and fill, and nothing counts twice.",
     )
 
