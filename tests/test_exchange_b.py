@@ -25,11 +25,9 @@ from venuekit.orders import (
 )
 from venuekit.pacing import PacerRegistry
 from venuekit.trading import (
-    BalanceUpdate,
     FundingPaid,
     OrderAccepted,
     OrderRejected,
-    OrderRequest,
     OrderUnknown,
     PositionUpdate,
 )
@@ -51,7 +49,6 @@ from venuekit_spec import (
     NonceRefused,
     OrderChanged,
     OrderRef,
-    Refused,
     RuleViolated,
     Seconds,
     TimeInForce,
@@ -121,9 +118,10 @@ class World:
         engine = self.venue.engine
 
         def heard(event: EngineEvent) -> None:
-            if isinstance(event, OrderChanged) and event.order.order_id == order.order_id:
-                if not event.order.status.terminal and engine.order(BOB, ref).status is event.order.status:
-                    engine.cancel(BOB, ref, self.venue.venue_now)
+            if not isinstance(event, OrderChanged) or event.order.order_id != order.order_id:
+                return
+            if not event.order.status.terminal:
+                engine.cancel(BOB, ref, self.venue.venue_now)
 
         engine.listen(heard)
 
@@ -196,28 +194,26 @@ def of(events: list[Event], kind: type[E]) -> list[E]:
 # --- books
 
 
-@pytest.mark.parametrize("seed", [0])
-async def test_books_agree_with_the_engine_at_every_audit(seed: int) -> None:
+async def test_books_agree_with_the_engine_at_every_audit() -> None:
     """Under faults of every kind; a loss that nothing shows is noticed within the audit period."""
-    await books_agree(30_000, seed)
+    await books_agree(12_000, often=5.0, steps=60)
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # the course of events is the same on both
 async def test_books_agree_with_the_engine_over_a_million_events() -> None:
     """The same, at length."""
-    await books_agree(1_000_000, 0)
+    await books_agree(1_000_000)
 
 
-async def books_agree(events: int, seed: int) -> None:
+async def books_agree(events: int, **more: Any) -> None:
     """Let so much happen."""
-    report = await order_events("exchange_b", events, seed=seed)
+    report = await order_events("exchange_b", events, **more)
     assert report.events >= events
     assert report.at_the_end
-    assert report.points > 0
     assert report.missed == 0
-    assert report.drifts > 0
-    assert report.longest <= report.period
+    assert 0 < report.drifts < report.points
+    assert 0 < report.longest <= report.period
 
 
 async def test_own_orders_are_visible_in_the_book() -> None:
@@ -251,7 +247,8 @@ async def refused(credentials: Credentials, error: type[VenueError], code: str) 
     async with world() as there, there.client(credentials, ready=False) as client:
         placement = await client.exchange.buy(SPOT, "0.01", "50000")
         assert isinstance(placement, OrderRejected)
-        assert (type(placement.error), placement.error.code) == (error, code)
+        assert type(placement.error) is error
+        assert cast("VenueError", placement.error).code == code
         assert (placement.order.state, placement.order.error) == (OrderState.REJECTED, placement.error)
         assert placement.order.complete
         await there.block()
@@ -296,7 +293,8 @@ async def test_a_nonce_that_was_spent_before() -> None:
         there.venue.on_placement.append(spend)
         placement = await client.exchange.buy(SPOT, "0.01", "50000")
         assert isinstance(placement, OrderRejected)
-        assert (type(placement.error), placement.error.code) == (NonceRefused, "nonceReplayed")
+        assert isinstance(placement.error, NonceRefused)
+        assert placement.error.code == "nonceReplayed"
         assert placement.order.state is OrderState.REJECTED
         there.venue.on_placement.clear()
         await client.buy("50000")
@@ -363,7 +361,8 @@ async def test_a_provisional_end_does_not_end_an_order() -> None:
         canceled = await client.buy("51000")
         await there.block()
         assert (filled.filled, filled.fills[0].finality) == (filled.quantity, Finality.PROVISIONAL)
-        assert not (filled.done or expired.done)
+        assert not filled.done
+        assert not expired.done
         await client.exchange.cancel(canceled)
         await there.block()
         assert (filled.state, filled.fills[0].finality) == (OrderState.FILLED, Finality.FINAL)
@@ -498,7 +497,7 @@ async def test_a_leverage_that_is_too_high() -> None:
 
 
 async def test_funding_is_told_once_and_remembered_through_restarts() -> None:
-    """A payment of each hour-like period is an event; what was paid while nobody listened is told afterwards, nothing twice."""
+    """Each payment is an event; what was paid while nobody listened is told afterwards, and nothing twice."""
     async with world() as there:
         async with there.client() as client:
             there.somebody(Side.SELL, "60000", "1", PERP)

@@ -313,7 +313,7 @@ async def test_every_trade_and_the_best_prices_arrive(venue: str) -> None:
     ):
         await exchange.wait_live()
         await stage.clock.sleep(2.0)
-        await stage.trade(150)
+        await stage.trade(250)
         await stage.clock.sleep(1.0)
         trades.close()
         tops.close()

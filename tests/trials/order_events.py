@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from random import Random
 from typing import Final
@@ -62,15 +62,28 @@ LATENCY: Final[Seconds] = 0.02
 MARGIN: Final[Seconds] = 1.0
 """By how much looks and ticks may shift what is measured."""
 
-FAULTS: Final = (
-    Fault(kind=FaultKind.DROP, probability=0.001),
-    Fault(kind=FaultKind.DOUBLE, probability=0.001),
-    Fault(kind=FaultKind.SWAP, probability=0.001),
-    Fault(kind=FaultKind.CORRUPT, probability=0.001),
-    Fault(kind=FaultKind.TRUNCATE, probability=0.0005),
-    Fault(kind=FaultKind.CUT, probability=0.0002),
-)
-"""Of the frames of all sockets."""
+SILENT: Final[Mapping[FaultKind, float]] = {
+    FaultKind.DROP: 0.002,
+    FaultKind.DOUBLE: 0.001,
+    FaultKind.SWAP: 0.001,
+}
+LOUD: Final[Mapping[FaultKind, float]] = {
+    FaultKind.CORRUPT: 0.0002,
+    FaultKind.TRUNCATE: 0.0001,
+    FaultKind.CUT: 0.0001,
+}
+"""What befalls a frame, and how often: what nothing shows, and what costs a repair of every book of the socket."""
+
+
+def faults(often: float = 1.0) -> FaultPlan:
+    """What goes wrong; `often` times as often as usual."""
+    return FaultPlan(
+        tuple(
+            Fault(kind=kind, probability=often * share)
+            for kinds in (SILENT, LOUD)
+            for kind, share in kinds.items()
+        )
+    )
 
 
 @define
@@ -185,8 +198,9 @@ def agrees_by_order(book: OrderByOrderBook, engine: MatchingEngine, instrument: 
 class _Crowd:
     """Bursts of a random order flow, until so many events of orders have been told."""
 
-    def __init__(self, venue: LocalVenue, engine: MatchingEngine, events: int, seed: int) -> None:
-        self.left = events
+    def __init__(self, venue: LocalVenue, engine: MatchingEngine, steps: int, seed: int) -> None:
+        self.left = 0
+        self._steps = steps
         self._venue = venue
         self._random = Random(f"{seed} bursts")
         self._flow = RandomFlow(engine, seed)
@@ -200,7 +214,7 @@ class _Crowd:
     def _burst(self) -> None:
         if self.left <= 0:
             return
-        for _ in range(self._random.randint(1, STEPS)):
+        for _ in range(self._random.randint(1, self._steps)):
             self._flow.step(self._venue.venue_now)
         self._venue.tell()
         self.start()
@@ -210,21 +224,21 @@ class _Crowd:
 
 
 async def order_events(
-    name: str, events: int, *, faults: Sequence[Fault] = FAULTS, seed: int = 0
+    name: str, events: int, *, often: float = 1.0, steps: int = STEPS, seed: int = 0
 ) -> Report:
-    """Let a crowd do so much under faults, and tell what the client's books were like."""
+    """Let a crowd do so much under `faults`, up to `steps` at a time, and tell what the client's books were like."""
     clock, plugin = VirtualClock(START), dialect(name)
     engine = MatchingEngine(plugin.listings(), plugin.accounts(), seed)
     venue = LocalVenue(
         plugin,
         clock=clock,
         seed=seed,
-        faults=FaultPlan(tuple(faults)),
+        faults=faults(often),
         flow=False,
         latency=LATENCY,
         engine=engine,
     )
-    crowd = _Crowd(venue, engine, events, seed)
+    crowd = _Crowd(venue, engine, steps, seed)
     opened = open_exchange(
         name,
         pairs=list(engine.instruments),
@@ -236,7 +250,11 @@ async def order_events(
     )
     async with clock.autojump(30 * DAY), opened as exchange:
         assert Capability.ORDER_BY_ORDER in exchange.description.capabilities
-        (rule,) = [topic.sync for topic in exchange.description.topics if topic.channel is Channel.ORDERS and topic.sync]
+        (rule,) = [
+            topic.sync
+            for topic in exchange.description.topics
+            if topic.channel is Channel.ORDERS and topic.sync
+        ]
         await exchange.wait_live()
         began = clock.now()
         report = Report(name, rule.audit or 0.0)

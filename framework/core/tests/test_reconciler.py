@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from framework.core.tests.trading_venue import CLAIMS, CUT, LOST, PAIR, Resting,
 from venuekit import (
     Account,
     Exchange,
+    FillUndone,
     InFlightOrder,
     OrderRequest,
     OrderState,
@@ -23,7 +25,7 @@ from venuekit import (
     VirtualClock,
 )
 from venuekit.trading.reconciler import SILENCE
-from venuekit_spec import Capability, Instant, OrderNotFound, OrderStatus, Side, StreamSequence
+from venuekit_spec import Capability, Finality, Instant, OrderNotFound, OrderStatus, Side, StreamSequence
 
 pytestmark = pytest.mark.anyio
 
@@ -75,6 +77,56 @@ async def test_a_hole_in_the_stream_is_told_and_filled() -> None:
         await venue.clock.settle()
         assert order.state is OrderState.PARTIALLY_FILLED
         assert await told(events, StreamHole)
+
+
+def undo(venue: TradingVenue, order: InFlightOrder) -> None:
+    """The venue takes back all that was filled, and tells nobody."""
+    resting = venue.till.orders[order.client_order_id]
+    resting.fills.clear()
+    resting.filled, resting.status = Decimal(0), OrderStatus.OPEN
+
+
+@pytest.mark.parametrize("quantity", ["0.4", "1"])
+async def test_a_fill_whose_end_was_missed_is_undone(quantity: str) -> None:
+    """It was provisional, and neither the executions nor the order know of it any more: told once, and it counts no longer."""
+    venue = TradingVenue()
+    async with venue.trading() as (exchange, account):
+        order = await placed(account)
+        events = exchange.events()
+        fill = venue.till.trade(order.client_order_id, quantity)
+        await venue.tell(evolve(fill, finality=Finality.PROVISIONAL))
+        assert order.filled == Decimal(quantity)
+        undo(venue, order)
+        await account.reconcile()
+        await account.reconcile()
+        assert (order.state, order.filled, order.fills) == (OrderState.OPEN, 0, ())
+        assert [each.fill.key for each in await told(events, FillUndone)] == [fill.key]
+
+
+async def test_an_end_that_was_undone_unseen() -> None:
+    """Only the report came that it was filled, provisionally; what is asked later says that nothing is."""
+    venue = TradingVenue()
+    async with venue.trading() as (_exchange, account):
+        order = await placed(account)
+        venue.till.trade(order.client_order_id, "1")
+        report = venue.till.orders[order.client_order_id].report
+        await venue.tell(evolve(report, finality=Finality.PROVISIONAL))
+        assert order.filled == 1
+        undo(venue, order)
+        await account.reconcile()
+        assert (order.state, order.filled) == (OrderState.OPEN, 0)
+
+
+async def test_a_fill_that_is_not_listed_yet_is_not_undone() -> None:
+    """The venue says of the order that as much is filled: its executions lag."""
+    venue = TradingVenue()
+    async with venue.trading() as (_exchange, account):
+        order = await placed(account)
+        fill = venue.till.trade(order.client_order_id, "0.4")
+        await venue.tell(evolve(fill, finality=Finality.PROVISIONAL))
+        venue.till.orders[order.client_order_id].fills.clear()
+        await account.reconcile()
+        assert (order.filled, len(order.fills)) == (Decimal("0.4"), 1)
 
 
 async def test_a_silent_stream_is_not_believed_while_orders_are_open() -> None:

@@ -106,6 +106,8 @@ class Records:
         self.open: dict[int, LiveOrder] = {}
         self.counts: Counter[str] = Counter()
         """Open orders by instrument."""
+        self.reducing: dict[int, LiveOrder] = {}
+        """The open ones that may only reduce a position, oldest first."""
         self._executions: list[Execution] = []
         self._funding: list[FundingPayment] = []
         self._by_client: dict[str, LiveOrder] = {}
@@ -114,12 +116,15 @@ class Records:
         """A new open order; a client id that comes back means the new one from now on."""
         self.orders[order.number] = self.open[order.number] = order
         self.counts[order.intent.instrument] += 1
+        if order.intent.reduce_only:
+            self.reducing[order.number] = order
         if order.intent.client_order_id:
             self._by_client[order.intent.client_order_id] = order
 
     def ended(self, order: LiveOrder) -> None:
         """An order is over."""
         del self.open[order.number]
+        self.reducing.pop(order.number, None)
         self.counts[order.intent.instrument] -= 1
         if self.house:
             del self.orders[order.number]
@@ -129,6 +134,8 @@ class Records:
         """An order that was over is open again, in its place by age. A client id that is used anew stays the new one's."""
         self.orders[order.number] = order
         self.open = dict(sorted({**self.open, order.number: order}.items()))
+        if order.intent.reduce_only:
+            self.reducing = dict(sorted({**self.reducing, order.number: order}.items()))
         self.counts[order.intent.instrument] += 1
         if order.intent.client_order_id and not self.uses(order.intent.client_order_id):
             self._by_client[order.intent.client_order_id] = order

@@ -142,10 +142,8 @@ class Dealing(ABC):
         """The open reduce-only orders of an account on one side, oldest first."""
         return [
             order
-            for order in self._records[account].open.values()
-            if order.intent.reduce_only
-            and order.side is side
-            and order.intent.instrument == self.instrument.id
+            for order in self._records[account].reducing.values()
+            if order.side is side and order.intent.instrument == self.instrument.id
         ]
 
     # What happens to one that is

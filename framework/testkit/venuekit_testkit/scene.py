@@ -42,6 +42,7 @@ from venuekit_spec import (
     Credentials,
     Execution,
     Instrument,
+    InstrumentStatus,
     Market,
     OrderEntry,
     OrderRef,
@@ -372,7 +373,11 @@ async def stage(
     )
     engine = venue.engine
     assert isinstance(engine, MatchingEngine)
-    listings = {listing.instrument.id: listing.price for listing in plugin.listings()}
+    listings = {
+        listing.instrument.id: listing.price
+        for listing in plugin.listings()
+        if listing.instrument.status is InstrumentStatus.TRADING
+    }
     async with clock.autojump(100 * HOUR):
         yield Stage(subject, clock, venue, engine, listings)
 

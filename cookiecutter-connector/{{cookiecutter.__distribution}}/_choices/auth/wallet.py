@@ -38,7 +38,9 @@ FIELDS: Final = ("address", "private_key")
 LANDS_WITHIN: Final[Seconds] = 75.0
 """A request that has not arrived by then is refused: nonces are milliseconds that run ahead by a minute at most."""
 
+NAME: Final = "{{ cookiecutter.name }}"
 CHAIN: Final = 8710
+"""Where a signature counts; elsewhere it is worthless."""
 
 
 class VenueAuth:
@@ -89,11 +91,8 @@ def keccak256(data: bytes) -> bytes:
     return found
 
 
-_DOMAIN: Final = keccak256(
-    keccak256(b"EIP712Domain(string name,uint256 chainId)")
-    + keccak256(b"{{ cookiecutter.name }}")
-    + CHAIN.to_bytes(32)
-)
+_DOMAIN_TYPE: Final = keccak256(b"EIP712Domain(string name,uint256 chainId)")
+_DOMAIN: Final = keccak256(_DOMAIN_TYPE + keccak256(NAME.encode()) + CHAIN.to_bytes(32))
 _REQUEST: Final = keccak256(b"Request(string request,bytes body,uint64 nonce)")
 
 

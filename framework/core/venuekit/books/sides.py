@@ -218,7 +218,7 @@ class OrderSides(Sides[OrderBookSnapshot, OrderEvent]):
 
     def drift(
         self,
-        other: Self,
+        other: Any,
         changed: Sequence[tuple[Rows, Rows]] = (),
         deltas: Sequence[OrderEvent] | None = None,
     ) -> list[Drift]:

@@ -98,7 +98,10 @@ class StrayFill(Struct, frozen=True, kw_only=True):
 
 
 class StoreFailing(Struct, frozen=True, kw_only=True):
-    """The store could not write what it was given. It is kept and tried again; nothing new is placed until that succeeds."""
+    """The store could not write what it was given, or read what a report is of. That is kept and tried again.
+
+    Nothing new is placed until writing succeeds.
+    """
 
     account: str
     error: LocalError

@@ -43,6 +43,8 @@ class OrderFacts:
     updated: Instant
     sent: Instant | None
     """When its first byte was about to leave."""
+    noted: bool
+    """Whether `sent` is on disk before the first byte leaves: then an order without it has provably never left."""
     nonce: int | None
     payload: bytes | None
     """The bytes as sent, where the venue's resolver sends them again; None once its outcome is known."""
@@ -50,6 +52,8 @@ class OrderFacts:
     """Whether the venue has ever said that it has it."""
     cancel_requested: bool
     """Whether a cancel of ours is under way, or waits for the outcome of the placement."""
+    cancel_taken: Instant | None
+    """When the venue took that cancel; None while it has not, and after a restart."""
     amending: int
     """Amendments whose outcome is not known."""
     doubt: str
@@ -81,6 +85,7 @@ class OrderFacts:
         self.created = record.created
         self.updated = record.updated
         self.sent = record.sent
+        self.noted = record.noted
         self.nonce = record.nonce
         self.payload = record.payload
         self.confirmed = record.confirmed
@@ -98,6 +103,7 @@ class OrderFacts:
         self._quantity_at = record.quantity_at
         self._price_at = record.price_at
         self._undone_at = record.undone_at
+        self.cancel_taken: Instant | None = None
         self._fills: dict[str, Fill] = {}
         self._undone: dict[str, Fill] = {}
         for fill in fills:
@@ -179,7 +185,8 @@ class OrderFacts:
         if self.complete:
             return False
         filled_up = self.intent.unit is Unit.BASE and self.filled >= self.quantity
-        return self.done or bool(self.doubt) or filled_up or self.state is OrderState.UNKNOWN
+        waits = self.done or self.cancel_taken is not None or self.state is OrderState.UNKNOWN
+        return waits or bool(self.doubt) or filled_up
 
     def _add_up(self) -> None:
         self._traded = self._traded_finally = self._cost = NOTHING
@@ -214,6 +221,7 @@ class OrderFacts:
             created=self.created,
             updated=self.updated,
             sent=self.sent,
+            noted=self.noted,
             nonce=self.nonce,
             payload=self.payload,
             confirmed=self.confirmed,

@@ -31,6 +31,7 @@ from venuekit_spec import (
     Accepted,
     Fill,
     Finality,
+    Instant,
     OrderNotFound,
     OrderReport,
     OrderStatus,
@@ -44,6 +45,9 @@ from venuekit_spec import (
 
 IDS: Final = 100
 """How many of its ids an order has at hand. The store has all."""
+
+
+CANCEL_VANISHED: Final = "the venue took a cancel and did not carry it out"
 
 
 class FillEffect(StrEnum):
@@ -115,10 +119,12 @@ class OrderPatches(OrderFacts):
             self.cancel_requested = True
             self._settle()
 
-    def cancel_answered(self, placed: Placed) -> None:
-        """The outcome of a cancel: only a terminal report ends the order."""
+    def cancel_answered(self, placed: Placed, now: Instant = 0) -> None:
+        """The outcome of a cancel, which came `now`: only a terminal report ends the order."""
         match placed:
             case Accepted(report):
+                if self.cancel_requested:
+                    self.cancel_taken = now
                 self.report(report)
             case Rejected(error) if error.outcome is Outcome.REJECTED:
                 self.cancel_requested = False
@@ -126,10 +132,18 @@ class OrderPatches(OrderFacts):
                 self._doubt_if_missing(error, "cancel")
                 self._settle()
             case Rejected(error) | Unknown(error):
-                self.cancel_requested = (
-                    False  # from now on only the venue can tell whether it is being cancelled
-                )
+                # from now on only the venue can tell whether it is being cancelled
+                self.cancel_requested, self.cancel_taken = False, None
                 self._doubt(f"the outcome of a cancel is unknown: {error or 'no answer'}")
+
+    def cancel_vanished(self) -> None:
+        """The venue took a cancel, had the time to carry it out, and still says that the order is open."""
+        if self.cancel_requested and not self.done:
+            self.cancel_requested = False
+            self.cancel_taken = None
+            self.reason = CANCEL_VANISHED
+            self._move(Cause.CANCEL_FAILED)
+            self._settle()
 
     def amend_asked(self) -> None:
         """An amendment is about to be sent."""
@@ -316,6 +330,8 @@ class OrderPatches(OrderFacts):
             self.complete = True
         if self.done:
             self.cancel_requested = False
+        if not self.cancel_requested:
+            self.cancel_taken = None
         if self.done or self.confirmed:
             self.payload = None  # nobody will send it again
 

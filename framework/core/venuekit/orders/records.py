@@ -40,6 +40,7 @@ class OrderRecord:
     created: Instant = 0
     updated: Instant = 0
     sent: Instant | None = None
+    noted: bool = False
     nonce: int | None = None
     payload: bytes | None = field(default=None, repr=False)
     confirmed: bool = False

@@ -10,6 +10,8 @@
    store, so a fill that comes twice, a year apart, is counted once.
 5. Events are published after the change, each once: a fill, then the update, then the completion.
 6. Completed is durable soon after it is told: a process that dies between the two tells it once more when it is back.
+7. A word whose order can only be in the store, while that cannot be read, is kept until it can: nobody's task ends of it.
+8. Where `sent` is on disk before the first byte leaves (`noted`), an order without it has never left: that needs no asking.
 """
 
 from __future__ import annotations
@@ -35,7 +37,8 @@ from venuekit.orders.events import (
     StrayOrder,
 )
 from venuekit.orders.in_flight import InFlightOrder
-from venuekit.orders.parking import Parking, Strays, Word, may_become_known
+from venuekit.orders.open_orders import OpenOrders
+from venuekit.orders.parking import PARKED, Parking, Strays, Word, may_become_known
 from venuekit.orders.patches import FillEffect
 from venuekit.orders.records import OrderRecord, StoredOrder
 from venuekit.orders.states import OrderState
@@ -54,6 +57,8 @@ from venuekit_spec import (
 
 RECENT: Final = 1_000
 """How many complete orders stay at hand."""
+
+NEVER_REACHED: Final = "never reached the venue"
 
 log = logging.getLogger(__name__)
 
@@ -85,9 +90,16 @@ class OrderTracker:
         self._by_id: dict[tuple[str, str], InFlightOrder] = {}
         """By venue id and instrument, and by venue id alone: on some venues an id is unique for its instrument only."""
         self._parked = Parking()
+        self._unread: deque[Word] = deque(maxlen=PARKED)
+        """Words whose order could not be looked up: the store could not be read."""
+        self._unreadable_told = False
         self._strays = Strays()
         self._failure_told: StoreError | None = None
         self._opened = False
+        self.adding_up = OpenOrders()
+        """What the orders that are not over add up to."""
+        self.cancels_later: dict[str, InFlightOrder] = {}
+        """Those that are to be cancelled once it is known that the venue has them."""
         self.block: BlockHeight | None = None
         """The highest block that the venue told of."""
 
@@ -96,14 +108,17 @@ class OrderTracker:
     async def open(self) -> Sequence[InFlightOrder]:
         """Open the store and load every order that is not complete; what was PENDING is UNKNOWN, and so is a cancel.
 
-        Raises `StoreError`.
+        What has provably never left is REJECTED at once. Raises `StoreError`.
         """
         await self._store.open()
         self._opened = True
         loaded = [self._restore(stored) for stored in await self._store.incomplete(self.account)]
         for order in loaded:
             before = order.record()
-            if order.state is OrderState.PENDING:
+            if order.noted and order.sent is None and not order.confirmed:
+                order.absent(NEVER_REACHED)
+                self._changed(order, before)
+            elif order.state is OrderState.PENDING:
                 order.lost(None)
                 self._changed(order, before)
                 self._tell(order, self._unknown(order))
@@ -167,9 +182,11 @@ class OrderTracker:
     # --- placing
 
     async def submit(
-        self, intents: Sequence[NewOrder], *, numbers: Sequence[int] | None = None
+        self, intents: Sequence[NewOrder], *, numbers: Sequence[int] | None = None, noted: bool = False
     ) -> Sequence[InFlightOrder]:
         """Make orders of these intents: PENDING, and durable on return. `numbers`: what their ids were made of.
+
+        `noted`: `sending` is awaited before their first byte, and durable on return.
 
         Raises `StoreError` where they cannot be kept, `LocalError` for a client order id that was used before; then none of
         them exists. Cancelled while it waits, it leaves them all, known, durable and never sent.
@@ -188,6 +205,7 @@ class OrderTracker:
                     price=intent.price,
                     created=now,
                     updated=now,
+                    noted=noted,
                 )
             )
             for intent, number in zip(intents, numbers or [0] * len(intents), strict=True)
@@ -195,12 +213,14 @@ class OrderTracker:
         for order in orders:
             self._orders[order.client_order_id] = self._incomplete[order.client_order_id] = order
             self._look_awaiting(order)
+            self.adding_up.look(order)
         try:
             await self._store.submit([order.record() for order in orders])
         except LocalError:
             for order in orders:
                 del self._orders[order.client_order_id], self._incomplete[order.client_order_id]
                 self._look_awaiting(order)
+                self.adding_up.forget(order)
             self._unpark()
             self._watch_store()
             raise
@@ -217,16 +237,22 @@ class OrderTracker:
             seen.add(client_order_id)
 
     async def sending(
-        self, order: InFlightOrder, *, nonce: int | None = None, payload: bytes | None = None
+        self, orders: Sequence[InFlightOrder], *, nonce: int | None = None, payload: bytes | None = None
     ) -> None:
-        """Its first byte is about to leave. With a nonce or bytes to keep, they are durable on return. Raises `StoreError`."""
-        order.sent = order.updated = self._clock.now()
-        if nonce is None and payload is None:
-            self._keep(order)
-            return
-        order.nonce = nonce
-        order.payload = payload
-        await self._store.submit([order.record()])
+        """The first byte of these orders is about to leave. What is to be kept of that is durable on return, all at once.
+
+        Raises `StoreError`; then nothing may be sent.
+        """
+        now, durable = self._clock.now(), []
+        for order in orders:
+            order.sent = order.updated = now
+            if order.noted or nonce is not None or payload is not None:
+                order.nonce, order.payload = nonce, payload
+                durable.append(order.record())
+            else:
+                self._keep(order)
+        if durable:
+            await self._store.submit(durable)
 
     def outcome(self, order: InFlightOrder, placed: Placed) -> None:
         """The outcome of the placement, from its answer or from whoever settled it."""
@@ -265,9 +291,15 @@ class OrderTracker:
     def cancel_outcome(self, order: InFlightOrder, placed: Placed) -> None:
         """The outcome of a cancel. "Not found" ends nothing: the order `needs_asking`."""
         before = order.record()
-        order.cancel_answered(placed)
+        order.cancel_answered(placed, self._clock.now())
         self._changed(order, before)
         self._answer_fills(order, placed)
+
+    def cancel_vanished(self, order: InFlightOrder) -> None:
+        """The venue took a cancel, had the time to carry it out, and still says that the order is open."""
+        before = order.record()
+        order.cancel_vanished()
+        self._changed(order, before)
 
     def amend_requested(self, order: InFlightOrder) -> None:
         """An amendment is about to be sent: until its outcome, fills alone do not end the order."""
@@ -298,7 +330,11 @@ class OrderTracker:
 
     def report(self, report: OrderReport) -> None:
         """The venue said something of an order: from the user stream, from an answer, from the reconciler."""
-        order = self.owner(report)
+        try:
+            order = self.owner(report)
+        except LocalError as error:
+            self._cannot_read(report, error)
+            return
         if order is None:
             self._park(report)
             return
@@ -314,11 +350,38 @@ class OrderTracker:
 
     def fill(self, fill: Fill) -> None:
         """One execution, as often as it is told."""
-        order = self.owner(fill)
+        try:
+            order = self.owner(fill)
+        except LocalError as error:
+            self._cannot_read(fill, error)
+            return
         if order is None:
             self._park(fill)
         else:
             self._fill(order, fill)
+
+    @property
+    def unread(self) -> bool:
+        """Whether words wait until the store can be read."""
+        return bool(self._unread)
+
+    def read_again(self) -> None:
+        """Take in what came while the store could not be read. Raises `StoreError` where it still cannot."""
+        while self._unread:
+            self.owner(self._unread[0])
+            word = self._unread.popleft()
+            if isinstance(word, Fill):
+                self.fill(word)
+            else:
+                self.report(word)
+        self._unreadable_told = False
+
+    def _cannot_read(self, word: Word, error: LocalError) -> None:
+        if isinstance(error, StoreError):  # and not one record that makes no sense
+            self._unread.append(word)
+        if not self._unreadable_told:
+            self._unreadable_told = True
+            self._publish(StoreFailing(account=self.account, error=error, at=self._clock.now()))
 
     def height(self, block: BlockHeight) -> None:
         """The venue's chain grew."""
@@ -326,7 +389,7 @@ class OrderTracker:
             self.block = block
 
     def strays(self, reports: Sequence[OrderReport]) -> Sequence[OrderReport]:
-        """Of these open orders those that are not ours; each told once as `StrayOrder`."""
+        """Of these open orders those that are not ours; each told once as `StrayOrder`. Raises `StoreError`."""
         waiting = self._awaiting_ids()
         strangers = [
             report
@@ -338,7 +401,7 @@ class OrderTracker:
         return strangers
 
     def owner(self, word: Word) -> InFlightOrder | None:
-        """The order that a report or fill is of; None where it is not ours, or not known to be."""
+        """The order that a report or fill is of; None where it is not ours, or not known to be. Raises `StoreError`."""
         order = self.get(word.client_order_id) or self.find(word.order_id, word.instrument)
         if order is None and isinstance(word, OrderReport):
             return self.find(word.replaces, word.instrument)
@@ -424,6 +487,7 @@ class OrderTracker:
         now = order.record()
         if now == before and fill is None:
             return
+        self.adding_up.look(order)
         named = now.ids is not before.ids and self._index(order, before.ids)
         awaited = order.client_order_id in self._awaiting
         overfill = order.overfilled and not order.overfill_told
@@ -485,6 +549,7 @@ class OrderTracker:
             self._orders[order.client_order_id] = self._incomplete[order.client_order_id] = order
             self._look_awaiting(order)
             self._index(order)
+            self.adding_up.look(order)
         return order
 
     def _keep(self, order: InFlightOrder, fills: Iterable[Fill] = ()) -> None:

@@ -20,7 +20,13 @@ from typing import Any, Final
 from attrs import evolve
 
 from venuekit.books.book import OrderBook
-from venuekit.orders.events import OrderEventOfAccount, OrderFilled, OrderUnknownOutcome, OrderUpdate
+from venuekit.orders.events import (
+    OrderEventOfAccount,
+    OrderFilled,
+    OrderUnknownOutcome,
+    OrderUpdate,
+    StoreFailing,
+)
 from venuekit.orders.in_flight import InFlightOrder
 from venuekit.orders.states import OrderState
 from venuekit.orders.store import InFlightOrderStore
@@ -117,6 +123,7 @@ class Account:
             allowed=self._kill.check,
             way=self._way,
             lost=self._lost,
+            taken=self._taken,
         )
         self._money = Money(desk, description.capabilities, self._compare)
         self._reconciler = Reconciler(
@@ -258,12 +265,8 @@ class Account:
         ours = [order for order in self.open if wanted is None or order.instrument in wanted]
         if self._claims(Capability.CANCEL_ALL):
             known = [order for order in ours if order.state not in {OrderState.PENDING, OrderState.UNKNOWN}]
-            for order in known:
-                self._desk.tracker.cancel_requested(order)
-            market = self._desk.market
-            await self._way()
             try:
-                await self._desk.send(market.cancel_all(None if wanted is None else sorted(wanted)))
+                await self._sender.cancel_all(known, None if wanted is None else sorted(wanted))
             except VenuekitError:
                 self._reconciler.request("cancelling all failed")
                 raise
@@ -299,8 +302,7 @@ class Account:
             price=amended.price if new_price is None else new_price,
             quantity=amended.quantity if new_quantity is None else new_quantity,
         )
-        others = [each for each in self.open if each is not amended]
-        self._admission.limit(self.limits, [intended], others)
+        self._admission.limit(self.limits, [intended], without=amended)
         return await self._sender.amend(amended, new_price, new_quantity)
 
     async def status(self, order: Named) -> InFlightOrder:
@@ -471,6 +473,9 @@ class Account:
                 self._sender.known(order)
                 self._mark_own([order])
                 self._reconciler.look(order)
+        elif isinstance(event, StoreFailing):
+            if self._desk.tracker.unread:
+                self._reconciler.request("the order store could not be read")
         elif isinstance(event, OrderFilled) and not self._claims(Capability.BALANCE_STREAM):
             self._money.ask_soon()
 
@@ -496,6 +501,10 @@ class Account:
             self._settler.settle(order)
         else:
             self._reconciler.request("an unknown outcome")
+
+    def _taken(self, order: InFlightOrder) -> None:
+        """The venue took a cancel of an order that is not over yet."""
+        self._reconciler.look(order)
 
     def _find(self, name: str) -> InFlightOrder | None:
         tracker = self._desk.tracker

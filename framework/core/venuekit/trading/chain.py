@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Final
 
+import anyio
 from attrs import evolve
 
 from venuekit.trading.desk import Desk
@@ -40,12 +41,26 @@ class Chain:
         self._told: Instant = 0
         self.height: int | None = None
         """The highest that was told; None before the first."""
+        self._grew = anyio.Event()
 
     def told(self, block: BlockHeight) -> None:
         """The venue told how high its chain is."""
         self._desk.tracker.height(block)
         if self.height is None or block.height >= self.height:
-            self.height, self._told = block.height, self._desk.now()
+            grew, self._told = block.height != self.height, self._desk.now()
+            self.height = block.height
+            if grew:
+                event, self._grew = self._grew, anyio.Event()
+                event.set()
+
+    def above(self, height: int) -> bool:
+        """Whether the chain is known to be above a height."""
+        return self.height is not None and self.height > height
+
+    async def wait_above(self, height: int) -> None:
+        """Return once the chain was told to be above a height."""
+        while not self.above(height):
+            await self._grew.wait()
 
     async def latest(self) -> int:
         """The height as of now. Raises what the venue answers."""

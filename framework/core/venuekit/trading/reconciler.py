@@ -4,7 +4,8 @@
 2. It asks for the open orders, then one by one for each of ours that is not among them, then for the executions since the
    oldest order that is not complete, then for balances. What cannot be asked costs that question alone, and another
    comparison is made after a pause.
-3. An order is judged only if it was known before the first question, and its placement had been answered.
+3. An order is judged only if it was known before the first question, and its placement had been answered. One that the
+   venue took a cancel of, and still calls open when it had the time to carry that out, is open: the cancel is gone.
 4. "No such order" counts only where absence is final (`venuekit.trading.settling`) and its executions were had.
 5. An open order that is not ours is told once, and not touched.
 6. A provisional fill that was known before the first question and is not among the executions any more has been undone, unless
@@ -36,8 +37,10 @@ from venuekit_spec import (
     Fill,
     Finality,
     Instant,
+    LocalError,
     OrderNotFound,
     OrderReport,
+    OrderStatus,
     Seconds,
     VenuekitError,
     after,
@@ -54,6 +57,9 @@ PERIOD: Final[Seconds] = 60.0
 """Between comparisons without a user stream otherwise; ten of them with one that lives."""
 AT_ONCE: Final = 8
 """How many orders are asked for at the same time."""
+
+CARRIED_OUT: Final[Seconds] = 10.0
+"""How long a venue that took a cancel may need until it says so of the order."""
 
 SHORTEST: Final[Seconds] = 0.1
 """The least pause between two looks."""
@@ -218,12 +224,18 @@ class Reconciler:
         reports = await self._open_orders(failures)
         for report in reports:
             tracker.report(report)
-        strays = tracker.strays(reports)
-        answers = {
-            order.client_order_id: report
-            for report in reports
-            if (order := tracker.owner(report)) is not None
-        }
+        strays: Sequence[OrderReport] = ()
+        answers: dict[str, OrderReport] = {}
+        try:
+            tracker.read_again()
+            strays = tracker.strays(reports)
+            answers |= {
+                order.client_order_id: report
+                for report in reports
+                if (order := tracker.owner(report)) is not None
+            }
+        except LocalError as error:
+            failures.append(error)  # what is not known to be listed is asked for one by one
         listed = frozenset(answers)
         for order in known:
             if order.state is OrderState.UNKNOWN:
@@ -247,8 +259,11 @@ class Reconciler:
                 tracker.asked(order, fills=True)
                 absent += 1
         for order in known:
-            if order.client_order_id in answers:
+            report = answers.get(order.client_order_id)
+            if report is not None:
                 tracker.asked(order, fills=fills is not None)
+                if _still_open(order, report, moment.asked):
+                    tracker.cancel_vanished(order)
         failures += await self._refresh()
         return Reconciled(
             account=desk.account,
@@ -323,3 +338,14 @@ class Reconciler:
         for fill in fills:
             self._desk.tracker.fill(fill)
         return fills
+
+
+def _still_open(order: InFlightOrder, report: OrderReport, asked: Instant) -> bool:
+    """Whether the venue, asked at that moment, says for good that an order is open which it should long have cancelled."""
+    taken = order.cancel_taken
+    return (
+        taken is not None
+        and asked >= after(taken, CARRIED_OUT)
+        and report.finality is Finality.FINAL
+        and report.status in {OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED}
+    )

@@ -11,11 +11,14 @@
    nothing was sent, and that is certain.
 6. The kill switch holds also what has been stored and not sent yet: the batches of a placement that is under way.
 7. A cancel of an order whose outcome is unknown is kept and sent once the order is known (`Sender.known`).
+8. Where the exchange is closed over a command, its outcome is unknown, or nothing was sent: nobody waits for it any more, and
+   another exchange with the same orders goes on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from itertools import islice
 
@@ -35,6 +38,7 @@ from venuekit_spec import (
     LocalError,
     NewOrder,
     OrderNotFound,
+    OrderReport,
     Outcome,
     Placed,
     Rejected,
@@ -70,7 +74,7 @@ class Sender:
 
     `local`: the market is on this machine and asks nothing, so whether something was "sent" is not known. `allowed` raises
     where no order may be placed any more. `way` returns once there is a socket for calls, if orders travel on one, or when
-    none came. `lost` is told of each order whose outcome is unknown.
+    none came. `lost` is told of each order whose outcome is unknown, `taken` of each whose cancel the venue took.
     """
 
     def __init__(
@@ -83,6 +87,7 @@ class Sender:
         allowed: Callable[[], None],
         way: Callable[[], Awaitable[None]],
         lost: Callable[[InFlightOrder], None],
+        taken: Callable[[InFlightOrder], None],
     ) -> None:
         self._desk = desk
         self._batch = batch
@@ -92,7 +97,7 @@ class Sender:
         self._allowed = allowed
         self._way = way
         self._lost = lost
-        self._wishes: dict[str, InFlightOrder] = {}
+        self._taken = taken
 
     async def place(self, intents: Sequence[NewOrder], numbers: Sequence[int]) -> list[Placement]:
         """Store these orders and place them, batch by batch. Raises `LocalError` where they cannot be stored.
@@ -102,11 +107,13 @@ class Sender:
         call = _Call()
 
         async def work() -> list[Placement]:
-            orders = await self._desk.tracker.submit(intents, numbers=numbers)
+            noted = self._keeps_bytes or self._keeps_nonce
             placements: list[Placement] = []
-            left = iter(orders)
-            while part := list(islice(left, self._batch)):
-                placements += await self._place(part, call)
+            with self._placing(intents):
+                orders = await self._desk.tracker.submit(intents, numbers=numbers, noted=noted)
+                left = iter(orders)
+                while part := list(islice(left, self._batch)):
+                    placements += await self._place(part, call)
             return placements
 
         return await self._desk.detached(work, call.give_up)
@@ -133,6 +140,27 @@ class Sender:
 
         return await self._desk.detached(work, call.give_up)
 
+    async def cancel_all(self, orders: Sequence[InFlightOrder], instruments: Sequence[str] | None) -> None:
+        """Have the venue cancel everything (of these instruments), these orders among it. Raises what it answers."""
+        call = _Call()
+
+        async def work() -> None:
+            desk = self._desk
+            failure: list[VenuekitError] = []
+
+            def flow() -> Flow[Sequence[Placed]]:
+                yield from desk.market.cancel_all(instruments)
+                return [_taken(order) for order in orders]
+
+            with self._cancelling(orders):
+                outcomes = await self._outcomes(len(orders), flow, call, tell=failure.append)
+            for order, placed in zip(orders, outcomes, strict=True):
+                self._cancelled(order, placed)
+            if failure:
+                raise failure[0]
+
+        await self._desk.detached(work, call.give_up)
+
     async def amend(self, order: InFlightOrder, price: Decimal | None, quantity: Decimal | None) -> Placement:
         """Change the price or the quantity of an order that the venue is known to have."""
         call = _Call()
@@ -152,14 +180,14 @@ class Sender:
 
     def wish(self, order: InFlightOrder) -> None:
         """Cancel an order of unknown outcome, once it is known that the venue has it."""
-        self._wishes[order.client_order_id] = order
+        self._desk.tracker.cancels_later[order.client_order_id] = order
         self._desk.tracker.cancel_requested(order)
 
     def known(self, order: InFlightOrder) -> None:
         """The state of an order has changed: a cancel that waited for it is sent now."""
         if order.state in {OrderState.PENDING, OrderState.UNKNOWN}:
             return
-        if self._wishes.pop(order.client_order_id, None) is None or order.done:
+        if self._desk.tracker.cancels_later.pop(order.client_order_id, None) is None or order.done:
             return
 
         async def cancel() -> None:
@@ -176,10 +204,8 @@ class Sender:
             if first:
                 self._allowed()
             payload = pack(request, orders) if self._keeps_bytes and first else None
-            for order in orders:
-                await desk.tracker.sending(
-                    order, nonce=request.nonce if self._keeps_nonce else None, payload=payload
-                )
+            nonce = request.nonce if self._keeps_nonce else None
+            await desk.tracker.sending(orders, nonce=nonce, payload=payload)
 
         outcomes = await self._outcomes(
             len(orders), lambda: desk.market.place([order.intent for order in orders]), call, note
@@ -195,16 +221,49 @@ class Sender:
 
     async def _cancel(self, orders: Sequence[InFlightOrder], call: _Call) -> list[Placement]:
         desk = self._desk
-        for order in orders:
-            desk.tracker.cancel_requested(order)
-        outcomes = await self._outcomes(
-            len(orders), lambda: desk.market.cancel([order.ref for order in orders]), call
-        )
+        with self._cancelling(orders):
+            outcomes = await self._outcomes(
+                len(orders), lambda: desk.market.cancel([order.ref for order in orders]), call
+            )
         for order, placed in zip(orders, outcomes, strict=True):
-            desk.tracker.cancel_outcome(order, placed)
-            if not isinstance(placed, Accepted) and not order.done:
-                self._lost(order)  # gone already, or nobody knows: the venue is asked
+            self._cancelled(order, placed)
         return [_placement(order, placed) for order, placed in zip(orders, outcomes, strict=True)]
+
+    def _cancelled(self, order: InFlightOrder, placed: Placed) -> None:
+        self._desk.tracker.cancel_outcome(order, placed)
+        if order.done:
+            return
+        if isinstance(placed, Accepted):
+            self._taken(order)
+        else:
+            self._lost(order)  # gone already, or nobody knows: the venue is asked
+
+    @contextmanager
+    def _placing(self, intents: Sequence[NewOrder]) -> Iterator[None]:
+        """Whatever ends it, none of these orders awaits an answer any more."""
+        tracker = self._desk.tracker
+        try:
+            yield
+        finally:
+            for intent in intents:
+                order = tracker.orders.get(intent.client_order_id)
+                if order is not None and order.state is OrderState.PENDING:
+                    sent = self._local or order.sent is not None
+                    closed = NotSent("the exchange was closed before it was sent")
+                    tracker.outcome(order, Unknown() if sent else Rejected(closed))
+
+    @contextmanager
+    def _cancelling(self, orders: Sequence[InFlightOrder]) -> Iterator[None]:
+        """A cancel of these orders is under way; where it is broken off nobody knows what came of it."""
+        tracker = self._desk.tracker
+        for order in orders:
+            tracker.cancel_requested(order)
+        try:
+            yield
+        except BaseException:
+            for order in orders:
+                tracker.cancel_outcome(order, Unknown())
+            raise
 
     async def _outcomes(
         self,
@@ -212,8 +271,10 @@ class Sender:
         flow: Callable[[], Flow[Sequence[Placed]]],
         call: _Call,
         note: Sending | None = None,
+        *,
+        tell: Callable[[VenuekitError], None] | None = None,
     ) -> Sequence[Placed]:
-        """What became of each item of one call, whatever happened to the call."""
+        """What became of each item of one call, whatever happened to the call; `tell` is told why it failed."""
         before = call.requests
 
         async def sending(request: Request) -> None:
@@ -230,6 +291,8 @@ class Sender:
             await self._way()
             placed = await self._desk.send(flow(), sending)
         except VenuekitError as error:
+            if tell is not None:
+                tell(error)
             if isinstance(error, ClockSkewed):
                 self._desk.venue.spawn(self._resync)
             return failed(error)
@@ -241,6 +304,13 @@ class Sender:
     async def _resync(self) -> None:
         """The venue found our clock wrong: measure it, for the next command."""
         await self._desk.venue.flows.resync()
+
+
+def _taken(order: InFlightOrder) -> Placed:
+    """The venue took a cancel of an order, and said no more of it."""
+    return Accepted(
+        OrderReport(order.instrument, order_id=order.order_id, client_order_id=order.client_order_id)
+    )
 
 
 def _alone(flow: Flow[Placed]) -> Flow[Sequence[Placed]]:

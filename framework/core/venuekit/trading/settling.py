@@ -1,7 +1,8 @@
 """Settling: an unknown outcome becomes known, by the venue's `Resolver`.
 
 1. Each order has a task of its own, with backoff, for as long as its outcome is unknown: one that cannot be settled delays
-   no other. What the user stream or the reconciler tells meanwhile ends it as well.
+   no other. What the user stream or the reconciler tells meanwhile ends it as well. No pause is longer than until absence
+   becomes final: the question that counts is asked then.
 2. Asking: its status, then its executions. A network failure is no answer.
 3. "No such order" is a proof only once absence is final (`Absence`), judged by the instant the question was asked; both
    questions must have been answered, and neither may know it.
@@ -9,6 +10,7 @@
    its orders and are kept with each of them; one resend of them settles every one that is still unknown.
 5. Burning spends the order's nonce on nothing. From then on it cannot land, so absence is final for what is asked later. A
    nonce that is spent already may have been spent by the order: then absence is final only when that would long be seen.
+6. What an earlier process had not sent is not settled here: the store knows that it never left (`OrderTracker.open`).
 """
 
 from __future__ import annotations
@@ -22,8 +24,10 @@ from attrs import frozen
 from venuekit.backoff import Backoff
 from venuekit.orders.in_flight import InFlightOrder
 from venuekit.orders.states import OrderState
+from venuekit.orders.tracker import NEVER_REACHED
 from venuekit.trading.chain import Chain
 from venuekit.trading.desk import Desk
+from venuekit.trading.waiting import within
 from venuekit_spec import (
     SECOND,
     Absence,
@@ -40,6 +44,7 @@ from venuekit_spec import (
     Seconds,
     VenuekitError,
     after,
+    seconds_between,
 )
 
 LONGEST_PAUSE: Final[Seconds] = 30.0
@@ -53,9 +58,6 @@ ASK_ONLY: Final = Resolver((Resolution.ASK,), Absence())
 
 SEEN: Final[Seconds] = 60.0
 """How long after its nonce was found spent an order that did land may still be unseen."""
-
-NEVER_REACHED: Final = "never reached the venue"
-
 
 class Packed(msgspec.Struct, frozen=True, array_like=True):
     """A placement as it was sent, to be sent again as it is. `orders`: the client order ids of all it carried, in order."""
@@ -114,6 +116,17 @@ def absence_is_final(absence: Absence, order: InFlightOrder, since: Instant, mom
     return absence.above_expiry_height and expiry is not None and height is not None and height > expiry
 
 
+def until_final(absence: Absence, order: InFlightOrder, since: Instant, moment: Moment) -> Seconds | None:
+    """In how many seconds, from that moment, absence becomes final; None where no clock tells, or where it is. Arguments as above."""
+    waits: list[Seconds] = []
+    if absence.after is not None:
+        waits.append(seconds_between(moment.asked, after(since, absence.after)))
+    if absence.after_deadline is not None and order.intent.deadline is not None:
+        final = after(order.intent.deadline, absence.after_deadline)
+        waits.append(seconds_between(moment.venue_time, final))
+    return min((wait for wait in waits if wait > 0), default=None)
+
+
 class Settler:
     """Settles the unknown orders of one account."""
 
@@ -164,7 +177,19 @@ class Settler:
                     spent = await self._burn(order)
                 if order.state is not OrderState.UNKNOWN:
                     return
-            await desk.clock.sleep(backoff.failed(desk.now()))
+            await self._pause(order, backoff.failed(desk.now()))
+
+    async def _pause(self, order: InFlightOrder, pause: Seconds) -> None:
+        """Wait before the next round; not beyond the moment at which absence becomes final."""
+        desk, absence = self._desk, self.resolver.absence
+        moment = Moment(desk.now(), desk.venue.venue_time(), self._chain.height)
+        final = until_final(absence, order, self._sent(order), moment)
+        pause = pause if final is None else min(pause, final)
+        expiry = order.intent.expires_at_height if absence.above_expiry_height else None
+        if expiry is None or self._chain.above(expiry):
+            await desk.clock.sleep(pause)
+        else:
+            await within(desk.clock, pause, lambda: self._chain.wait_above(expiry))
 
     async def _ask(self, order: InFlightOrder, spent: Instant | None) -> None:
         desk, market = self._desk, self._desk.market
@@ -214,10 +239,9 @@ class Settler:
         def stored(request: HttpRequest, _now: Instant, _nonce: int) -> HttpRequest:
             return packed.onto(request)
 
+        unknown = [order for order in orders if order.state is OrderState.UNKNOWN]
         try:
-            for order in orders:
-                if order.state is OrderState.UNKNOWN:
-                    await tracker.sending(order, nonce=order.nonce, payload=payload)
+            await tracker.sending(unknown, nonce=unknown[0].nonce if unknown else None, payload=payload)
             outcomes = await desk.venue.flows.run(
                 desk.market.place([order.intent for order in orders]), sign=stored
             )

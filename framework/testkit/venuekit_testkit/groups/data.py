@@ -22,7 +22,7 @@ from venuekit_testkit.catalogue import BOOK, DIALECT, Group, Unclaimed, check, c
 from venuekit_testkit.scene import Scene, collected, scene
 from venuekit_testkit.subject import Subject
 
-QUIET: Final[Seconds] = 3.0
+QUIET: Final[Seconds] = 6.0
 """After the crowd has left: until the last frame has arrived, of feeds that gather changes too."""
 
 

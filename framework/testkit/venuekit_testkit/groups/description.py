@@ -53,7 +53,8 @@ def environments_have_urls(subject: Subject) -> None:
             place = f"{environment.name} {use}"
             assert parts.scheme in SCHEMES[environment.real_money], f"{place}: {parts.scheme} is not allowed"
             assert parts.hostname, f"{place} names no host"
-            assert not (parts.username or parts.query or parts.fragment), f"{place} carries more than a place"
+            more = parts.username or parts.query or parts.fragment
+            assert not more, f"{place} carries more than a place"
 
 
 @check(Group.DESCRIPTION)

@@ -12,7 +12,6 @@ from venuekit_simulator.faults import Fault, FaultKind, Unreachable
 from venuekit_spec import (
     CallKind,
     Crossed,
-    Ids,
     Seconds,
     SnapshotSource,
     SyncRule,
@@ -137,9 +136,7 @@ async def _tried(subject: Subject, trial: Trial) -> None:
     async with scene(subject, trade=False) as there:
         crowd = there.crowd()
         await there.until(lambda: there.book.live, "the book is LIVE", 30.0)
-        sure = rule.shows_loss and not (
-            rule.ids is Ids.ARRIVAL and not trial.harmless and rule.per_connection
-        )
+        sure = rule.shows_loss
         wrong = watch(there) if sure or trial.harmless else []
         for fault in trial.faults:
             there.venue.inject(fault)

@@ -16,6 +16,7 @@ from venuekit_spec import (
     MalformedMessage,
     RateLimited,
     RefusalKind,
+    Seconds,
     Side,
     VenuekitError,
     seconds_between,
@@ -26,6 +27,8 @@ from venuekit_testkit.scene import scene
 from venuekit_testkit.subject import Subject
 
 LIMITED: Final = frozenset({403, 418, 429})
+UNTOLD: Final[Seconds] = 1.0
+"""The least pause after a refusal that does not say how long."""
 
 
 @check(Group.LIMITS, DIALECT)
@@ -99,16 +102,15 @@ async def _obeyed(subject: Subject, kind: FaultKind, seconds: float) -> None:
             await there.clock.sleep(0.5)
         await there.clock.sleep(seconds)
         refusals = [
-            each.at
+            (each.at, each.answer)
             for each in there.watched.requests
             if isinstance(each.answer, HttpResponse) and each.answer.status in LIMITED
         ]
         if not refusals:
             raise Unclaimed("nothing that it asks could be refused")
-        first = refusals[0]
-        early = [
-            each for each in there.watched.requests if 0.2 < seconds_between(first, each.at) < seconds - 0.5
-        ]
+        first, refusal = refusals[0]
+        pause = seconds - 0.5 if "retry-after" in refusal.headers else UNTOLD
+        early = [each for each in there.watched.requests if 0.2 < seconds_between(first, each.at) < pause]
         assert not early, f"{len(early)} requests were sent while the venue had ordered a pause"
 
 

@@ -136,9 +136,9 @@ class MarketStream:
         """A trade is told at once, a level is gathered."""
         if isinstance(event, LevelChanged):
             return self._level(event, now)
-        stream = f"{self._symbol(event.instrument)}@trade" if isinstance(event, TradeHappened) else ""
-        if isinstance(event, TradeHappened) and stream in self._streams:
-            return (self._event(stream, self._trade(event, now)),)
+        if isinstance(event, TradeHappened):
+            stream = f"{self._symbol(event.instrument)}@trade"
+            return (self._event(stream, self._trade(event, now)),) if stream in self._streams else ()
         return ()
 
     def tick(self, now: Instant) -> ServerOutputs:

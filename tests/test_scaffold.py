@@ -1,0 +1,220 @@
+"""The scaffold: every pair of choices bakes into a connector that is formatted, typed, installs, and passes the suite."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import subprocess
+import sys
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tests.scaffold.__main__ import main
+from tests.scaffold.baking import CHOICES, ROWS, baked, installed, judged, pairs_of, venue_of
+from venuekit.cli import venuekit
+from venuekit_testkit import checks
+from venuekit_testkit.new import bake, questions, template
+
+ROOT = Path(__file__).resolve().parents[1]
+
+pytestmark = pytest.mark.xdist_group("scaffold")  # one worker bakes, not each
+
+FEW = (
+    {"kind": "centralised", "sync": "range", "auth": "none", "order_by_order": "no"},
+    {"kind": "decentralised", "sync": "checksum", "auth": "wallet", "order_by_order": "yes"},
+)
+"""What every run checks; `./x test -m soak` checks every row."""
+
+LIVELY = {"book-comes-live", "queues-equal-the-venues", "limit-orders-rest", "fills-come-by-stream"}
+"""Of the checks that need an event loop, those that every run makes."""
+
+
+@pytest.fixture(scope="session")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A connector of each row of the covering array, baked: venue -> its folder."""
+    place = tmp_path_factory.mktemp("baked")
+    return {venue_of(row): baked(row, place) for row in ROWS}
+
+
+def run(*command: str | Path, cwd: Path | None = None) -> None:
+    """Run a tool; what it says is the failure."""
+    done = subprocess.run([*map(str, command)], cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_pair_of_choices_is_baked() -> None:
+    """Each choice of each question meets each choice of every other in some row, and a row has a name of its own."""
+    wanted = {
+        ((first, one), (second, other))
+        for first, second in itertools.combinations(CHOICES, 2)
+        for one in CHOICES[first]
+        for other in CHOICES[second]
+    }
+    assert set[object]().union(*map(pairs_of, ROWS)) == wanted
+    assert len({venue_of(row) for row in ROWS}) == len(ROWS)
+
+
+def test_baked_files_are_whole(workshop: Mapping[str, Path]) -> None:
+    """Nothing of the template is left in what was baked: no choice that was not made, no brace, no machine's path."""
+    for folder in workshop.values():
+        assert not (folder / "_choices").exists()
+        for file in folder.rglob("*"):
+            if file.is_file():
+                text = file.read_text(encoding="utf-8")
+                assert "cookiecutter" not in text, f"{file} speaks of cookiecutter"
+                assert "{%" not in text, f"{file} has a brace of the template's"
+
+
+def test_baked_modules_compile(workshop: Mapping[str, Path]) -> None:
+    """Every module is Python, and says in its docstring what it is."""
+    for folder in workshop.values():
+        for file in folder.rglob("*.py"):
+            assert ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))), f"{file} says nothing"
+
+
+def test_baked_code_is_formatted_and_clean(workshop: Mapping[str, Path]) -> None:
+    """ruff has nothing to say, by the rules that are baked with the connector."""
+    ruff = pytest.importorskip("ruff").find_ruff_bin()
+    place = next(iter(workshop.values())).parent
+    run(ruff, "format", "--check", "--no-cache", place)
+    run(ruff, "check", "--no-cache", place)
+
+
+def test_baked_rules_are_the_houses() -> None:
+    """The rules of ruff that are baked are those of this repository, and dependencies have the bounds of its plugins."""
+    text = next(template().glob("*/pyproject.toml")).read_text(encoding="utf-8")
+    told = tomllib.loads(text[text.index("[tool.ruff]") :])["tool"]["ruff"]
+    ours = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["ruff"]
+    assert (told["line-length"], told["target-version"]) == (ours["line-length"], ours["target-version"])
+    for name in ("select", "ignore", "pycodestyle", "pydocstyle", "pylint"):
+        assert told["lint"][name] == ours["lint"][name], f"{name} differs"
+    bounds = (ROOT / "plugins/exchange_b/pyproject.toml").read_text(encoding="utf-8")
+    assert '"venuekit-spec>=0.1,<0.2"' in text
+    assert '"venuekit-spec>=0.1,<0.2"' in bounds
+
+
+def test_data_only_is_short(workshop: Mapping[str, Path]) -> None:
+    """What an author of a data connector edits is under 300 lines of code beside imports and documentation."""
+    for row in ROWS:
+        if row["auth"] == "none" and row["order_by_order"] == "no":
+            package = workshop[venue_of(row)] / f"venuekit_{venue_of(row)}"
+            assert sum(map(lines_of_code, package.glob("*.py"))) < 300
+
+
+def lines_of_code(file: Path) -> int:
+    """Lines that are neither blank, nor a comment, nor of an import or a docstring."""
+    text = file.read_text(encoding="utf-8")
+    other: set[int] = set()
+    for node in ast.walk(ast.parse(text)):
+        told = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        if isinstance(node, ast.Expr | ast.Import | ast.ImportFrom) and (
+            told or not isinstance(node, ast.Expr)
+        ):
+            other |= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    kept = (line.strip() for number, line in enumerate(text.splitlines(), 1) if number not in other)
+    return sum(bool(line) and not line.startswith("#") for line in kept)
+
+
+def test_baked_connectors_install_and_pass(tmp_path: Path) -> None:
+    """Installed, a data connector and one of a chain pass every check that needs no event loop, and trade."""
+    target = installed([baked(row, tmp_path) for row in FEW], tmp_path / "installed")
+    chosen = [check.id for check in checks() if not check.asynchronous or check.id in LIVELY]
+    for row in FEW:
+        results = judged(venue_of(row), target, chosen)
+        assert [result for result in results if result[1] == "failed"] == []
+        passed = sum(outcome == "passed" for _, outcome, _ in results)
+        assert passed >= (40 if row["auth"] == "none" else 60), f"only {passed} checks had something to say"
+
+
+def test_command_bakes_what_options_say(tmp_path: Path) -> None:
+    """``venuekit new`` bakes with options, and says what to do next."""
+    options = ["--no-input", "--auth", "hmac_headers", "--sync", "link"]
+    told = CliRunner().invoke(venuekit, ["new", "my-venue", "-o", str(tmp_path), *options])
+    assert told.exit_code == 0, told.output
+    package = tmp_path / "venuekit-my-venue" / "venuekit_my_venue"
+    assert "x-signature" in (package / "auth.py").read_text(encoding="utf-8")
+    assert "Ids.LINK" in (package / "books.py").read_text(encoding="utf-8")
+    assert "pip install -e" in told.output
+
+
+def test_command_asks_what_is_open(tmp_path: Path) -> None:
+    """What no option says is asked, in the words of the template; an empty answer is its first choice."""
+    answers = ["My Venue", "", "next", "", "", "Somebody"]
+    told = CliRunner().invoke(
+        venuekit, ["new", "my_venue", "-o", str(tmp_path)], input="\n".join(answers) + "\n"
+    )
+    assert told.exit_code == 0, told.output
+    folder = tmp_path / "venuekit-my-venue"
+    assert "Ids.NEXT" in (folder / "venuekit_my_venue/books.py").read_text(encoding="utf-8")
+    assert not (folder / "venuekit_my_venue/auth.py").exists()
+    assert "Somebody" in (folder / "pyproject.toml").read_text(encoding="utf-8")
+    assert "How are requests signed?" in told.output
+
+
+@pytest.mark.parametrize("venue", ["1inch", "Ünited", "a" * 30, "x; import os"])
+def test_bad_venue_ids_are_refused(venue: str, tmp_path: Path) -> None:
+    """An id that cannot be one bakes nothing, and ends with one line and code 1."""
+    told = CliRunner().invoke(venuekit, ["new", venue, "-o", str(tmp_path), "--no-input"])
+    assert told.exit_code == 1
+    assert "nothing was baked" in told.output
+    assert not list(tmp_path.iterdir())
+
+
+def test_existing_folders_are_kept(tmp_path: Path) -> None:
+    """A folder that is already there is not written into."""
+    bake({"venue": "twice"}, tmp_path)
+    told = CliRunner().invoke(venuekit, ["new", "twice", "-o", str(tmp_path), "--no-input"])
+    assert told.exit_code == 1
+    assert "already exists" in told.output
+
+
+def test_missing_engine_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without cookiecutter the command says how to have it."""
+    monkeypatch.setitem(sys.modules, "cookiecutter.generate", None)
+    told = CliRunner().invoke(venuekit, ["new", "my_venue", "-o", str(tmp_path), "--no-input"])
+    assert told.exit_code == 1
+    assert "pip install 'venuekit-testkit[new]'" in told.output
+
+
+def test_every_question_is_explained() -> None:
+    """Each question has a text, and each of its choices a meaning where there are more than yes and no."""
+    prompts = questions()["__prompts__"]
+    for key, default in questions().items():
+        if key.startswith("_"):
+            continue
+        assert prompts[key]
+        if isinstance(default, list) and set(default) != {"no", "yes"}:
+            assert set(prompts[key]) == {"__prompt__", *default}
+
+
+@pytest.mark.soak
+def test_baked_code_is_typed(workshop: Mapping[str, Path]) -> None:
+    """mypy, strict, has nothing to say of any of them."""
+    pytest.importorskip("mypy")
+    cache = f"--cache-dir={next(iter(workshop.values())).parent / 'mypy'}"
+    for folder in workshop.values():
+        run(sys.executable, "-m", "mypy", cache, cwd=folder)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("row", ROWS, ids=venue_of)
+def test_every_baked_connector_passes_the_suite(row: dict[str, str], tmp_path: Path) -> None:
+    """Baked, installed and checked whole, on one event loop: nothing fails."""
+    target = installed([baked(row, tmp_path)], tmp_path / "installed")
+    results = judged(venue_of(row), target)
+    assert [result for result in results if result[1] == "failed"] == []
+
+
+@pytest.mark.soak
+def test_green_from_an_empty_folder(capfd: pytest.CaptureFixture[str]) -> None:
+    """From an empty folder to a green suite, both event loops; what each step took is printed."""
+    code = main([])
+    told = capfd.readouterr().out
+    with capfd.disabled():
+        sys.stdout.write(told)
+    assert code == 0, told
+    assert "green" in told
