@@ -37,5 +37,5 @@ SCENES: Final[Mapping[str, Scene]] = {
 }
 """By venue id."""
 
-VENUES: Final = ("exchange_a",)
+VENUES: Final = ("exchange_a", "exchange_b")
 """What is shown, side by side, where no venue is named."""

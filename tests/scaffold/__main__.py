@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.scaffold.baking import CHOICES, baked, beside, installed
+from tests.trials.saying import say
 
 
 def main(arguments: list[str]) -> int:
@@ -33,7 +34,7 @@ def main(arguments: list[str]) -> int:
 
 def _told(step: str, since: float, start: float) -> float:
     now = time.monotonic()
-    print(f"{step:10} {now - since:5.1f} s, {now - start:5.1f} s since the folder was empty", flush=True)
+    say(f"{step:10} {now - since:5.1f} s, {now - start:5.1f} s since the folder was empty")
     return now
 
 

@@ -1,14 +1,23 @@
-"""The trials, as tables: ``python -m tests.trials crash|outage|unknown VENUE [RUNS]``, from the root of the repository."""
+"""The trials, as tables: ``python -m tests.trials crash|outage|unknown|pacing|events VENUE [RUNS]``, from the root of the
+repository. ``pacing`` and ``events`` take minutes.
+"""
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from tempfile import TemporaryDirectory
 
 import anyio
-from tests.trials import crash
+from tests.trials import crash, outage, pacing
+from tests.trials.comparing import Findings
 from tests.trials.saying import say
+from tests.trials.venues import ways
+
+from venuekit_simulator.faults import Unreachable
 
 
 def table(rows: Iterable[Sequence[object]]) -> None:
@@ -27,14 +36,13 @@ def crashes(venue: str, runs: int) -> int:
         done.extend(await crash.trials(venue, runs))
 
     anyio.run(work)
-    names = ("orders", "fills", "lost", "doubled", "wrong")
     sums: dict[str, Counter[str]] = {}
     for run in done:
         for plan in (run.plan, "all"):
             counter = sums.setdefault(plan, Counter())
-            counter.update({name: getattr(run.found, name) for name in names})
+            counter.update({name: getattr(run.found, name) for name in COUNTS})
             counter.update(runs=1, seen=run.seen, unwritten=run.unwritten)
-    columns = ("runs", "seen", "unwritten", *names)
+    columns = ("runs", "seen", "unwritten", *COUNTS)
     order = [*sorted(sums.keys() - {"all"}), "all"]
     table([("faults", *columns), *([plan, *(sums[plan][name] for name in columns)] for plan in order)])
     for run in done:
@@ -43,9 +51,53 @@ def crashes(venue: str, runs: int) -> int:
     return sum(bool(run.found.problems or run.unwritten) for run in done)
 
 
-COMMANDS = {"crash": crashes}
+def outages(venue: str, _runs: int) -> int:
+    """An hour out of reach in each way; how many of the trials went wrong."""
+    rows: list[tuple[object, ...]] = [("out of reach", "orders by", "failed", *COUNTS)]
+    wrong = 0
+    for entry in ways(venue):
+        for how in Unreachable:
+            result = anyio.run(outage.outage, venue, how, entry)
+            rows.append((how.value, entry, result.failed, *counts(result.found)))
+            wrong += bool(result.failed or result.found.problems)
+    table(rows)
+    return wrong
+
+
+def unknowns(venue: str, _runs: int) -> int:
+    """Every fault that hides an outcome; how many of the trials went wrong."""
+    rows: list[tuple[object, ...]] = [("fault", "orders by", "order", "taken for", *COUNTS)]
+    wrong = 0
+    for entry in ways(venue):
+        for fault in outage.UNKNOWNS:
+            for kind, away in (("resting", "0.005"), ("crossing", "-0.015")):
+                result = anyio.run(outage.answerless, venue, fault, entry, away)
+                rows.append((fault, entry, kind, result.taken_for, *counts(result.found)))
+                wrong += bool(result.found.problems)
+    table(rows)
+    return wrong
+
+
+def pace(venue: str, _runs: int) -> int:
+    """What of each pool was used, counted by the venue."""
+    logging.getLogger("venuekit").setLevel(logging.ERROR)
+    table(anyio.run(pacing.rows, venue))
+    return 0
+
+
+COUNTS = ("orders", "fills", "lost", "doubled", "wrong")
+
+
+def counts(found: Findings) -> tuple[int, ...]:
+    """The figures of one comparison, as `COUNTS`."""
+    return found.orders, found.fills, found.lost, found.doubled, found.wrong
+
+
+COMMANDS = {"crash": crashes, "outage": outages, "unknown": unknowns, "pacing": pace}
 
 
 if __name__ == "__main__":
     what, venue, *more = sys.argv[1:]
-    sys.exit(1 if COMMANDS[what](venue, int(more[0]) if more else 20) else 0)
+    with TemporaryDirectory() as state:
+        os.environ["VENUEKIT_STATE"] = state
+        sys.exit(1 if COMMANDS[what](venue, int(more[0]) if more else 20) else 0)

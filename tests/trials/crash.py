@@ -161,7 +161,7 @@ async def first_line(process: Process) -> None:
         await process.stdout.receive()
 
 
-async def trials(venue: str, runs: int, at_once: int = 4) -> list[Run]:
+async def trials(venue: str, runs: int, at_once: int = 5) -> list[Run]:
     """So many runs, a few at a time: most of each is waiting."""
     done: list[Run] = []
     limit = anyio.Semaphore(at_once)

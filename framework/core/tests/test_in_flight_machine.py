@@ -207,7 +207,7 @@ class Deliveries(RuleBasedStateMachine):
         intent = NewOrder(PAIR, Side.BUY, quarters * STEP, name, price=Decimal(100))
         (order,) = self.run(self.tracker.submit([intent]))
         self.orders[name] = order
-        self.run(self.tracker.sending(order))
+        self.run(self.tracker.sending([order]))
         placed: Placed
         if fate == "taken":
             venue_order = self.venue[name] = VenueOrder(intent, self.next_id())

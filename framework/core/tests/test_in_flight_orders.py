@@ -356,7 +356,7 @@ async def test_the_bytes_as_sent_are_kept_no_longer_than_they_may_be_sent_again(
     """They carry a signature: once the outcome is known they go, here and in the store."""
     async with desk() as made:
         order = await made.order()
-        await made.tracker.sending(order, payload=b"signed")
+        await made.tracker.sending([order], payload=b"signed")
         made.tracker.outcome(order, Unknown())
         assert order.payload == b"signed"
         made.tracker.report(report(status=OrderStatus.OPEN))

@@ -10,7 +10,7 @@ from framework.core.tests.venues import entry, instrument, live
 
 from venuekit import LimitBroken, LocalError, OrderRequest, PreTradeLimits
 from venuekit.books import OrderBook
-from venuekit.trading.limits import check_limits
+from venuekit.trading.limits import Standing, check_limits
 from venuekit_spec import NewOrder, Side
 
 PAIR = "P1-USD"
@@ -32,7 +32,8 @@ def judge(
     book: OrderBook | None = BOOK,
 ) -> None:
     """Check these orders beside those that rest."""
-    check_limits(limits, orders, resting, INSTRUMENTS, {} if book is None else {PAIR: book})
+    beside = Standing(len(resting), {}, resting)
+    check_limits(limits, orders, beside, INSTRUMENTS, {} if book is None else {PAIR: book})
 
 
 def test_the_notional_of_one_order_is_bounded() -> None:

@@ -399,7 +399,7 @@ from venuekit_spec import Accepted, Fill, NewOrder, OrderReport, OrderStatus, Si
 async def place(tracker, n):
     name = f"c{n}"
     (order,) = await tracker.submit([NewOrder("BTC-USDT", Side.BUY, Decimal(1), name)])
-    await tracker.sending(order)
+    await tracker.sending([order])
     print(name, flush=True)
     tracker.outcome(order, Accepted(OrderReport("BTC-USDT", order_id=f"v{n}", status=OrderStatus.OPEN)))
     tracker.fill(Fill(f"f{n}", "BTC-USDT", Side.BUY, Decimal(1), Decimal(1), order_id=f"v{n}"))

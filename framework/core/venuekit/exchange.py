@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from os import PathLike
 from random import Random
 from types import MappingProxyType
@@ -301,6 +301,7 @@ async def open_exchange(
             instruments[topic.instrument]
         kept = await stack.enter_async_context(_shielded())
         tasks = await stack.enter_async_context(helpers())
+        running = stack.enter_context(ExitStack())
         shared = Venue(
             description,
             source,
@@ -340,6 +341,7 @@ async def open_exchange(
                     store=store,
                     order_entry=order_entry,
                     limits=limits,
+                    running=running,
                 )
                 if paper:
                     settings = Settings() if paper is True else paper

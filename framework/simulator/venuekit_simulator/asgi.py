@@ -1,8 +1,9 @@
 """The venue as an ASGI application: HTTP and WebSocket for any ASGI server.
 
-Two faults are beyond what ASGI can say: ending a connection without a reply, and holding one in complete silence (a server
-answers pings by itself). A `Wire` does them where the server offers a way to the connection, as `venuekit_simulator.server`
-does. Without one the nearest is done: a response that promises more bytes than it brings, and close code 1011.
+Three things are beyond what ASGI can say: ending a connection without a goodbye, holding one in complete silence (a server
+answers pings by itself), and a ping. A `Wire` does them where the server offers a way to the connection, as
+`venuekit_simulator.server` does. Without one the nearest is done: a response that promises more bytes than it brings, close
+code 1011, and no ping.
 """
 
 from __future__ import annotations
@@ -40,6 +41,10 @@ class Wire(Protocol):
 
     def hold(self, scope: Scope) -> bool:
         """Read nothing more from the connection of this scope; whether that was possible."""
+        ...
+
+    def ping(self, scope: Scope) -> bool:
+        """Send a ping on the WebSocket of this scope, after all that was sent; whether that was possible."""
         ...
 
 
@@ -138,8 +143,11 @@ class VenueApp:
             await self._venue.timeline.wait(end.stirred)
             while end.outbox:
                 frame = end.outbox.popleft()
-                key = "text" if isinstance(frame, str) else "bytes"
-                await send({"type": "websocket.send", key: frame})
+                if frame is not None:
+                    key = "text" if isinstance(frame, str) else "bytes"
+                    await send({"type": "websocket.send", key: frame})
+                elif self._wire is not None:
+                    self._wire.ping(scope)
             if end.silent or end.lost or end.goodbye is not None:
                 break
         if end.goodbye is not None:
@@ -174,7 +182,7 @@ class _NetworkEnd:
     """The client's end of a socket, as a `Peer`: what is to be sent, and how it ends."""
 
     def __init__(self, venue: LocalVenue) -> None:
-        self.outbox: deque[str | bytes] = deque()
+        self.outbox: deque[str | bytes | None] = deque()  # None: a ping
         self.goodbye: tuple[int, str] | None = None
         self.lost = False
         self.silent = False
@@ -188,13 +196,16 @@ class _NetworkEnd:
         """A frame is to be sent."""
         self.outbox.append(frame)
 
+    def pinged(self) -> None:
+        """A ping is to be sent."""
+        self.outbox.append(None)
+
     def hung_up(self, code: int, reason: str) -> None:
         """The venue closes the socket."""
         self.goodbye = (code, reason)
 
     def cut(self) -> None:
-        """The connection is to break."""
-        self.outbox.clear()
+        """The connection is to break, after what has arrived."""
         self.lost = True
 
     def fall_silent(self) -> None:

@@ -156,7 +156,7 @@ class SocketInProcess:
         self._venue = venue
         self._dial = dial
         self._server: ServerSocket | None = None
-        self._inbox: deque[bytes | None] = deque()
+        self._inbox: deque[bytes | None] = deque()  # None: a sign of life
         self._end: str | None = None
         self._silent = False
         self._has_run = False
@@ -210,6 +210,11 @@ class SocketInProcess:
         """A frame arrives."""
         if self._end is None:
             self._inbox.append(frame.encode() if isinstance(frame, str) else frame)
+
+    def pinged(self) -> None:
+        """A ping of the venue's arrives: a sign of life."""
+        if self._end is None:
+            self._inbox.append(None)
 
     def hung_up(self, code: int, reason: str) -> None:
         """The venue closes."""

@@ -15,6 +15,7 @@ from typing import Any, Final, cast
 
 import anyio
 import uvicorn
+from websockets.frames import Frame, Opcode
 
 from venuekit_simulator.asgi import Scope, VenueApp
 from venuekit_simulator.venue import LocalVenue
@@ -87,6 +88,13 @@ class _Server(uvicorn.Server):
         found = list(self._transports(scope))
         for transport in found:
             transport.pause_reading()
+        return bool(found)
+
+    def ping(self, scope: Scope) -> bool:
+        """Send a ping. The frame goes to the transport itself: uvicorn's own pings are timers, not calls."""
+        found = list(self._transports(scope))
+        for transport in found:
+            transport.write(Frame(Opcode.PING, b"").serialize(mask=False))
         return bool(found)
 
     def _transports(self, scope: Scope) -> Iterator[asyncio.Transport]:

@@ -1,6 +1,6 @@
 """Sockets: the venue's side of a client's WebSocket, whatever carries it.
 
-    OPEN -> CLOSING   the venue says goodbye: what was sent before still arrives, then the close frame
+    OPEN -> CLOSING   the venue hangs up: what was sent before still arrives, then the close frame, or an end without one
     OPEN -> SILENT    stalled: it stays open, nothing arrives in either direction any more
     OPEN -> GONE      cut, or left by the client: what was on its way is lost
 
@@ -17,7 +17,7 @@ from typing import Final, Protocol
 from venuekit_simulator.faults import FaultKind
 from venuekit_simulator.injection import Injector, mangled
 from venuekit_simulator.timeline import Entry, Timeline
-from venuekit_spec import Hangup, Instant, Seconds, Send, ServerOutputs, ServerSession, after
+from venuekit_spec import Hangup, Instant, Ping, Seconds, Send, ServerOutputs, ServerSession, after
 
 
 class Peer(Protocol):
@@ -25,6 +25,10 @@ class Peer(Protocol):
 
     def arrive(self, frame: str | bytes) -> None:
         """A frame arrives."""
+        ...
+
+    def pinged(self) -> None:
+        """A ping arrives, no frame of the venue's protocol."""
         ...
 
     def hung_up(self, code: int, reason: str) -> None:
@@ -127,6 +131,8 @@ class ServerSocket:
                 self.send(output.frame)
             elif isinstance(output, Hangup):
                 self._hang_up(output)
+            elif isinstance(output, Ping):
+                self._ping()
             else:
                 self._sleep(output.at)
 
@@ -197,8 +203,13 @@ class ServerSocket:
     def _hang_up(self, hangup: Hangup) -> None:
         if self.state is SocketState.OPEN:
             self.release()
-            self._downward(partial(self._peer.hung_up, hangup.code, hangup.reason))
+            end = partial(self._peer.hung_up, hangup.code, hangup.reason) if hangup.code else self._peer.cut
+            self._downward(end)
             self._end(SocketState.CLOSING)
+
+    def _ping(self) -> None:
+        if self.state is SocketState.OPEN:
+            self._downward(self._peer.pinged)
 
     def _transmit(self, frame: str | bytes) -> None:
         self._downward(partial(self._peer.arrive, frame))

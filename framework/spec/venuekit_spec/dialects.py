@@ -381,13 +381,20 @@ class RefusalKind(StrEnum):
 
 
 class Hangup(Struct, frozen=True):
-    """Close this socket, with a code and a reason of the WebSocket protocol."""
+    """Close this socket, with a code and a reason of the WebSocket protocol; what was said before still arrives.
+
+    Code 0 is an end without a goodbye: the connection is gone, and the client's side makes 1006 of it.
+    """
 
     code: int = 1000
     reason: str = ""
 
 
-ServerOutput: TypeAlias = Send | Wake | Hangup
+class Ping(Struct, frozen=True):
+    """A ping of the WebSocket protocol: a sign of life that no session sees. Its pong is not told."""
+
+
+ServerOutput: TypeAlias = Send | Wake | Ping | Hangup
 ServerOutputs: TypeAlias = Sequence[ServerOutput]
 
 
@@ -494,6 +501,7 @@ __all__ = [
     "LevelChanged",
     "Listing",
     "OrderChanged",
+    "Ping",
     "PositionChanged",
     "RefusalKind",
     "RefusingSession",

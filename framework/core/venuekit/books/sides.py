@@ -234,7 +234,7 @@ class OrderSides(Sides[OrderBookSnapshot, OrderEvent]):
         for mine, others in ((self.bids, other.bids), (self.asks, other.asks)):
             mine.align(others)
             edges = [ladder.horizon for ladder in (mine, others) if ladder.horizon is not None]
-            live, fresh = self._resting(mine, moved), other._resting(others, moved)
+            live, fresh = self.resting(mine, moved), other.resting(others, moved)
             for key in {**live, **fresh}:
                 if key < max(edges, default=key) or live.get(key) == fresh.get(key):
                     continue
@@ -244,7 +244,7 @@ class OrderSides(Sides[OrderBookSnapshot, OrderEvent]):
                     found.append(Drift(mine.side.value, exact_price(key), *sizes))
         return found
 
-    def _resting(self, ladder: Ladder, without: Container[str]) -> dict[Any, dict[str, str]]:
+    def resting(self, ladder: Ladder, without: Container[str]) -> dict[Any, dict[str, str]]:
         """By key: the orders and their sizes as text, apart from some orders."""
         queues = self.queues
         assert queues is not None

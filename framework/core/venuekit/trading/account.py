@@ -141,7 +141,7 @@ class Account:
 
     @property
     def id(self) -> str:
-        """Venue, environment and name: what the store keeps its orders under, and its events carry."""
+        """Venue, environment, name and the fingerprint of its key: what its orders are stored under, and its events carry."""
         return self._desk.account
 
     @property
@@ -470,6 +470,10 @@ class Account:
         if isinstance(event, (OrderUpdate, OrderUnknownOutcome)):
             order = self._desk.tracker.get(event.client_order_id)
             if order is not None:
+                if isinstance(event, OrderUnknownOutcome):
+                    self._settler.settle(
+                        order
+                    )  # another exchange of this process may have placed it, and be gone
                 self._sender.known(order)
                 self._mark_own([order])
                 self._reconciler.look(order)

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Context, Decimal
 from enum import StrEnum
 from typing import Final, TypeAlias
@@ -81,23 +81,34 @@ class PreTradeLimits:
     without_book: WithoutBook = field(default=WithoutBook.REFUSE, converter=WithoutBook)
 
 
+@frozen
+class Standing:
+    """What is open beside the orders that are judged.
+
+    `count`: how many. `worth`: by instrument, in quote units, of those whose price is known. `others`: those that `worth` leaves
+    out; the quantity of each is what may still be filled of it.
+    """
+
+    count: int
+    worth: Mapping[str, Decimal] = field(hash=False)
+    others: Sequence[NewOrder] = ()
+
+
 def check_limits(
     limits: PreTradeLimits,
     orders: Iterable[NewOrder],
-    open_orders: Iterable[NewOrder],
+    beside: Standing,
     instruments: Mapping[str, Instrument],
     books: Mapping[str, OrderBook],
 ) -> None:
-    """Raise `LimitBroken` where these new orders, one after the other, break a limit beside `open_orders`.
-
-    The quantity of an open order is what may still be filled of it.
-    """
+    """Raise `LimitBroken` where these new orders, one after the other, break a limit beside those that are open."""
     judge = _Judge(limits, instruments, books)
-    resting = list(open_orders)
-    count = len(resting)
+    count = beside.count
     exposed: dict[str, Decimal] = {}
     if limits.open_notional is not None:
-        for order in resting:
+        for instrument, worth in beside.worth.items():
+            judge.expose(exposed, instrument, worth)
+        for order in beside.others:
             judge.add(exposed, order)
     for new in orders:
         if limits.open_orders is not None and count >= limits.open_orders:
@@ -136,10 +147,14 @@ class _Judge:
 
     def add(self, exposed: dict[str, Decimal], order: NewOrder) -> None:
         """Count what an order is worth among what is open in its quote asset."""
-        quote = self._instruments[order.instrument].quote
         notional = self._notional(order, "open notional")
         if notional is not None:
-            exposed[quote] = _EXACT.add(exposed.get(quote, Decimal(0)), notional)
+            self.expose(exposed, order.instrument, notional)
+
+    def expose(self, exposed: dict[str, Decimal], instrument: str, worth: Decimal) -> None:
+        """Count so much among what is open in the quote asset of an instrument."""
+        quote = self._instruments[instrument].quote
+        exposed[quote] = _EXACT.add(exposed.get(quote, Decimal(0)), worth)
 
     def total(self, exposed: Mapping[str, Decimal], new: NewOrder) -> None:
         """What is open in the quote asset of `new`, that included, against the limit."""

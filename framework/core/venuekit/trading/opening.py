@@ -1,13 +1,16 @@
 """Opening accounts: the lock of the key, the order store, the signer, the market, the user stream, in this order.
 
 What two exchange objects of one process share when they use the same key: the lock of the key, its rate-limit pools, its order
-store (one object per file), and with it the nonces and the lock that strict nonces are sent under.
+store (one object per file), and with it the orders (one tracker), the nonces and the lock that strict nonces are sent under.
+
+An account is stored under venue, environment, name and the fingerprint of its key: in one file two keys never take each other's
+orders for their own, whatever their accounts are called.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 from weakref import WeakKeyDictionary, WeakValueDictionary
@@ -23,7 +26,6 @@ from venuekit.orders.events import OrderEventOfAccount
 from venuekit.orders.key_lock import fingerprint, hold_key
 from venuekit.orders.nonces import NonceSource
 from venuekit.orders.store import InFlightOrderStore
-from venuekit.orders.tracker import OrderTracker
 from venuekit.pacing import PacerRegistry
 from venuekit.trading.account import Account
 from venuekit.trading.desk import Desk
@@ -32,6 +34,7 @@ from venuekit.trading.own_orders import OwnOrders
 from venuekit.trading.paper import PaperSettings, paper_description, paper_market
 from venuekit.trading.private import PrivateStream
 from venuekit.trading.stores import MEMORY, Store, find_store, store_file
+from venuekit.trading.trackers import shared_tracker
 from venuekit.venue import Venue
 from venuekit_spec import (
     Answer,
@@ -75,7 +78,10 @@ _KEYS: Final[WeakKeyDictionary[InFlightOrderStore, WeakValueDictionary[str, _Key
 
 @frozen(kw_only=True)
 class Opening:
-    """What the accounts of one exchange are opened with. `venue` is the exchange's own view, without a key."""
+    """What the accounts of one exchange are opened with. `venue` is the exchange's own view, without a key.
+
+    `running` ends when the exchange's tasks are about to: what happens to orders afterwards starts none any more.
+    """
 
     connector: LoadedConnector
     where: Environment
@@ -88,6 +94,7 @@ class Opening:
     store: Store | None
     order_entry: str
     limits: PreTradeLimits | None
+    running: ExitStack
 
     async def account(self, name: str, credentials: Credentials, stack: AsyncExitStack) -> Account:
         """One account of the venue, open until the end of `stack`.
@@ -136,7 +143,8 @@ class Opening:
                 late=late.answered,
                 name=name,
             )
-        return await self._open(name, own, market, store, description, entry, stack, late, stream)
+        id_ = f"{venue.id}.{where.name}.{name}-{key}"
+        return await self._open(id_, name, own, market, store, description, entry, stack, late, stream)
 
     async def paper(self, settings: PaperSettings, stack: AsyncExitStack) -> Account:
         """A paper account, open until the end of `stack`. Raises `LocalError` where no engine is installed."""
@@ -147,10 +155,12 @@ class Opening:
         market = paper_market(settings, venue.instruments, self.books, late.receive, venue.clock.now)
         description = paper_description(venue.description)
         entry = OrderEntry.REST
-        return await self._open(PAPER_ACCOUNT, venue, market, store, description, entry, stack, late, None)
+        id_, name = f"{venue.id}.{self.where.name}.{PAPER_ACCOUNT}", PAPER_ACCOUNT
+        return await self._open(id_, name, venue, market, store, description, entry, stack, late, None)
 
     async def _open(
         self,
+        id_: str,
         name: str,
         venue: Venue,
         market: Market,
@@ -161,11 +171,10 @@ class Opening:
         late: _Late,
         stream: PrivateStream | None,
     ) -> Account:
-        id_ = f"{venue.id}.{self.where.name}.{name}"  # a store may hold the orders of many venues
-        tracker = OrderTracker(id_, store, late.told, venue.clock)
+        shared = shared_tracker(id_, store, venue.clock)
         local = description is not venue.description
         call = stream.call if stream is not None else None
-        desk = Desk(id_, venue, market, tracker, call)
+        desk = Desk(id_, venue, market, shared.tracker, call)
         account = late.account = Account(
             name,
             desk,
@@ -177,8 +186,8 @@ class Opening:
             own_orders=self.own_orders,
             local=local,
         )
-        stack.push_async_callback(tracker.aclose)
-        await tracker.open()
+        self.running.enter_context(shared.heard(late.told))
+        await stack.enter_async_context(shared.opened(alone=local))
         account.serve(stream)
         return account
 

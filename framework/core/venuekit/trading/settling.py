@@ -59,6 +59,7 @@ ASK_ONLY: Final = Resolver((Resolution.ASK,), Absence())
 SEEN: Final[Seconds] = 60.0
 """How long after its nonce was found spent an order that did land may still be unseen."""
 
+
 class Packed(msgspec.Struct, frozen=True, array_like=True):
     """A placement as it was sent, to be sent again as it is. `orders`: the client order ids of all it carried, in order."""
 

@@ -2,7 +2,8 @@
 
 Changes of a book are gathered and told at instants aligned to the clock: each level with its size at the end, under the range
 ``U`` to ``u`` of ids that is covered. Trades are told at once, and so is the best price of either side when it changes. A
-stream that does not exist is subscribed to like any other, and nothing ever comes of it.
+stream that does not exist is subscribed to like any other, and nothing ever comes of it. The socket is pinged whether or not
+anything happens.
 
 https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams
 """
@@ -30,6 +31,7 @@ from venuekit_spec import (
     Hangup,
     Instant,
     LevelChanged,
+    Ping,
     Send,
     ServerOutput,
     ServerOutputs,
@@ -44,6 +46,9 @@ STREAMS: Final = 1_024
 
 FRAMES: Final = 5
 """A second that a client may send."""
+
+PING: Final = 20 * SECOND
+"""From one ping to the next. Whoever does not answer for a minute would be disconnected; here pongs are not seen."""
 
 NOTICE: Final = 60 * SECOND
 """So long before the end of a socket's life its end is announced."""
@@ -99,11 +104,13 @@ class MarketStream:
         self._second: Instant = 0
         self._frames = 0
         self._ends: Instant = 0
+        self._pings: Instant = 0
         self._announced = False
 
     def opened(self, now: Instant) -> ServerOutputs:
         """Nothing is said; the client speaks first."""
         self._ends = after(now, LIFETIME)
+        self._pings = now + PING
         return (self._wake(),)
 
     def feed(self, frame: str | bytes, now: Instant) -> ServerOutputs:
@@ -142,10 +149,13 @@ class MarketStream:
         return ()
 
     def tick(self, now: Instant) -> ServerOutputs:
-        """Tell what was gathered."""
+        """Tell what was gathered, and ping."""
         if now >= self._ends:
             return (Hangup(GOING_AWAY, "24 hours have passed"),)
         out: list[ServerOutput] = []
+        if now >= self._pings:
+            self._pings = now + PING
+            out.append(Ping())
         if now >= self._ends - NOTICE and not self._announced:
             self._announced = True
             out.append(self._event(f"!{SHUTDOWN}", {"e": SHUTDOWN, "E": now // MILLISECOND}))
@@ -231,9 +241,9 @@ class MarketStream:
         return _frame({"stream": stream, "data": data} if self._wrapped else data)
 
     def _wake(self) -> Wake:
-        """Wake for what is told first, or for the end."""
+        """Wake for what is told first, for the next ping, or for the end."""
         end = self._ends if self._announced else self._ends - NOTICE
-        return Wake(min((end, *(gathered.due for gathered in self._gathered.values()))))
+        return Wake(min((end, self._pings, *(gathered.due for gathered in self._gathered.values()))))
 
 
 def method_of(frame: str | bytes) -> str:

@@ -8,7 +8,7 @@ bbo           with each block that changes them: the best prices
 trades        with each block: its trades. At first those of the last seconds
 ============  ===================================================================================================
 
-A coin that is not known ends the socket, and everything on it. So does a minute in which the venue had nothing to say.
+A coin that is not known ends the socket, and everything on it, without a goodbye. So does, with one, a minute in which the venue had nothing to say.
 
 https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api/websocket/subscriptions
 """
@@ -54,6 +54,8 @@ SILENCE: Final = 60 * SECOND
 """After so long without a frame of the venue's it closes the socket."""
 
 GOING_AWAY: Final = 1001
+NO_GOODBYE: Final = 0
+"""The client's side makes 1006 of it."""
 
 BOOK: Final = "l2Book"
 BEST: Final = "bbo"
@@ -114,7 +116,7 @@ class DataSocket:
         if asked is None or not known or request.method not in {"subscribe", "unsubscribe"}:
             return self._say([_unread(str(msgspec.json.encode(request), "utf-8"))], now)
         if asked.coin not in self._coins:
-            return (Hangup(GOING_AWAY),)
+            return (Hangup(NO_GOODBYE),)
         return self._say(self._change(request.method, asked, now), now)
 
     def event(self, event: EngineEvent, now: Instant) -> ServerOutputs:
