@@ -28,6 +28,7 @@ from venuekit.trading import (
     FundingPaid,
     OrderAccepted,
     OrderRejected,
+    OrderRequest,
     OrderUnknown,
     PositionUpdate,
 )
@@ -373,6 +374,36 @@ async def test_a_provisional_end_does_not_end_an_order() -> None:
         await there.block()
         assert canceled.state is OrderState.CANCELED
         assert len(of(await client.told(), OrderCompleted)) == 3
+
+
+async def test_a_cancel_that_loses_the_race() -> None:
+    """It is filled before the block carries the cancel out: then it is filled, not cancelled."""
+    async with world() as there, there.client() as client:
+        order = await client.buy("59000")
+        await there.block()
+        await client.exchange.cancel(order)
+        assert order.state is OrderState.CANCELING
+        there.somebody(Side.SELL, "59000", "0.01")
+        await there.block()
+        await there.block()
+        assert (order.state, order.filled) == (OrderState.FILLED, order.quantity)
+        (completed,) = of(await client.told(), OrderCompleted)
+        assert completed.state is OrderState.FILLED
+
+
+async def test_orders_of_one_action_have_each_their_outcome() -> None:
+    """One is refused by a rule of the venue's account, the others rest."""
+    async with world() as there, there.client() as client:
+        requests = [
+            OrderRequest(pair=SPOT, side=Side.SELL, quantity=quantity, price="61000")
+            for quantity in ("1", "70", "2")
+        ]
+        placed = [each.order for each in await client.account.place_many(requests)]
+        await there.block()
+        await there.block()
+        assert [order.state for order in placed] == [OrderState.OPEN, OrderState.REJECTED, OrderState.OPEN]
+        assert placed[1].reason == "insufficientMargin"
+        assert len(there.venue.engine.open_orders(ALICE)) == 2
 
 
 async def test_a_fill_that_is_undone() -> None:

@@ -6,11 +6,14 @@ import ast
 import itertools
 import subprocess
 import sys
+import tarfile
 import tomllib
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from click import ClickException
 from click.testing import CliRunner
 from tests.scaffold.__main__ import main
 from tests.scaffold.baking import CHOICES, ROWS, baked, installed, judged, pairs_of, venue_of
@@ -56,6 +59,31 @@ def test_every_pair_of_choices_is_baked() -> None:
     }
     assert set[object]().union(*map(pairs_of, ROWS)) == wanted
     assert len({venue_of(row) for row in ROWS}) == len(ROWS)
+
+
+def test_the_wheel_carries_the_template(tmp_path: Path) -> None:
+    """The testkit's wheel, made from its sdist as an installer would, has the template of this repository, byte by byte."""
+    build = (sys.executable, "-m", "hatchling", "build", "-d", tmp_path, "-t")
+    run(*build, "sdist", cwd=ROOT / "framework/testkit")
+    (sdist,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path, filter="data")
+    run(*build, "wheel", cwd=tmp_path / sdist.name.removesuffix(".tar.gz"))
+    (wheel,) = tmp_path.glob("*.whl")
+    source = ROOT / "cookiecutter-connector"
+    ours = {
+        file.relative_to(source).as_posix(): file.read_bytes()
+        for file in source.rglob("*")
+        if file.is_file() and "__pycache__" not in file.parts
+    }
+    with zipfile.ZipFile(wheel) as archive:
+        carried = "venuekit_testkit/template/"
+        theirs = {
+            name.removeprefix(carried): archive.read(name)
+            for name in archive.namelist()
+            if name.startswith(carried)
+        }
+    assert theirs == ours
 
 
 @shared
@@ -159,12 +187,20 @@ def test_command_asks_what_is_open(tmp_path: Path) -> None:
     assert "How are requests signed?" in told.output
 
 
-@pytest.mark.parametrize("venue", ["1inch", "Ünited", "a" * 30, "x; import os"])
+@pytest.mark.parametrize("venue", ["1inch", "Ünited", "a" * 30, 'x"; import os', "spec"])
 def test_bad_venue_ids_are_refused(venue: str, tmp_path: Path) -> None:
     """An id that cannot be one bakes nothing, and ends with one line and code 1."""
     told = CliRunner().invoke(venuekit, ["new", venue, "-o", str(tmp_path), "--no-input"])
     assert told.exit_code == 1
     assert "nothing was baked" in told.output
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("answer", ["name", "author"])
+def test_bad_names_are_refused(answer: str, tmp_path: Path) -> None:
+    """What would break out of the texts it stands in bakes nothing."""
+    with pytest.raises(ClickException, match="nothing was baked"):
+        bake({"venue": "my_venue", answer: 'My "Venue"\n'}, tmp_path)
     assert not list(tmp_path.iterdir())
 
 

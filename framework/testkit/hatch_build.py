@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from hatchling.builders.config import BuilderConfig
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 TEMPLATE = "cookiecutter-connector"
 
 
-class ScaffoldHook(BuildHookInterface):  # type: ignore[type-arg]  # its parameter is hatchling's own
+class ScaffoldHook(BuildHookInterface[BuilderConfig]):
     """Puts the template beside the modules; an sdist carries it at its root."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:

@@ -15,8 +15,7 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Iterable, Mapping, Sequence
 from random import Random
 from typing import Final
 
@@ -37,6 +36,7 @@ from venuekit_spec import (
     EngineEvent,
     Instant,
     OrderEvent,
+    RestingOrder,
     Seconds,
     Side,
     SyncRule,
@@ -52,7 +52,7 @@ BETWEEN: Final[Seconds] = 0.25
 CALM: Final[Seconds] = 0.2
 """From a burst until all that it caused has arrived."""
 
-LOOK: Final = 2
+LOOK: Final = 4
 """Bursts from one look to the next."""
 
 STEPS: Final = 200
@@ -147,23 +147,18 @@ class _Watcher:
 
     def agree(self) -> bool:
         """Whether every book is LIVE and as the engine's."""
-        return all(each.book.live and self._agrees(each, by_order=True) for each in self.watches)
-
-    def _agrees(self, watch: _Watch, *, by_order: bool) -> bool:
-        right = agrees(watch.book, self.engine, watch.id)
-        return right and (not by_order or agrees_by_order(watch.book, self.engine, watch.id))
+        return all(each.book.live and agrees(each.book, self.engine, each.id) for each in self.watches)
 
     def _look_at(self, watch: _Watch, now: Instant) -> None:
         report, counters = self.report, self.exchange.counters()[watch.id]
         left = counters.gaps > watch.gaps or not watch.book.live
-        audited = counters.audits > watch.audits
-        wrong = watch.book.live and not self._agrees(watch, by_order=audited)
+        wrong = watch.book.live and not agrees(watch.book, self.engine, watch.id)
         since = seconds_between(watch.right, now)
         report.looks += 1
         report.agreed += not wrong
         if watch.wrong and (left or not wrong):
             (report.noticed if left else report.healed).append(since)
-        if audited:
+        if counters.audits > watch.audits:
             found = counters.drifts > watch.drifts
             report.points += 1
             report.drifts += found
@@ -176,23 +171,16 @@ class _Watcher:
 
 
 def agrees(book: OrderByOrderBook, engine: MatchingEngine, instrument: str) -> bool:
-    """Whether a book has the levels of the engine's."""
-    view, image = book.unproven, engine.book(instrument)
-    return view.bids() == list(image.bids) and view.asks() == list(image.asks)
+    """Whether a book has the levels of the engine's, and at each of them orders of the same sizes."""
+    view, image, queues = book.unproven, engine.book(instrument), book.sides.queues
+    if queues is None or view.bids() != list(image.bids) or view.asks() != list(image.asks):
+        return False
+    ours = (order for side in Side for row in view.rows(side) for order in queues.queue(side, str(row[0])))
+    return _sizes(ours) == _sizes(engine.resting(instrument))
 
 
-def agrees_by_order(book: OrderByOrderBook, engine: MatchingEngine, instrument: str) -> bool:
-    """Whether orders of the same sizes rest at every level."""
-    theirs = Counter(
-        (each.side, Decimal(each.price), Decimal(each.size)) for each in engine.resting(instrument)
-    )
-    ours = Counter(
-        (order.side, order.price, order.size)
-        for side in Side
-        for row in book.unproven.rows(side)
-        for order in book.unproven.orders(side, str(row[0]))
-    )
-    return ours == theirs
+def _sizes(orders: Iterable[RestingOrder]) -> Counter[tuple[Side, float, float]]:
+    return Counter((order.side, float(order.price), float(order.size)) for order in orders)
 
 
 class _Crowd:
@@ -280,30 +268,43 @@ async def order_events(
 
 
 def rows(report: Report) -> list[Sequence[object]]:
-    """The report as a table: what, how many, largest, mean."""
+    """The report as a table: its heading, and one line."""
     return [
-        ("venue", "events", "seconds", "audit points", "agreed", "drifts", "missed", "repairs", "faults"),
+        (
+            "venue",
+            "events",
+            "seconds",
+            "faults",
+            "repairs",
+            "audits",
+            "agreed",
+            "drifts",
+            "missed",
+            "noticed",
+            "mean s",
+            "longest s",
+            "healed",
+            "mean s",
+            "longest s",
+            "period s",
+        ),
         (
             report.venue,
             report.events,
             f"{report.seconds:.0f}",
+            report.injected.total(),
+            report.repairs,
             report.points,
             report.agreed_points,
             report.drifts,
             report.missed,
-            report.repairs,
-            report.injected.total(),
+            *_summed(report.noticed),
+            *_summed(report.healed),
+            f"{report.period:g}",
         ),
-        ("", "wrong for", "times", "longest s", "mean s"),
-        *(
-            (
-                "",
-                word,
-                len(times),
-                f"{max(times, default=0.0):.1f}",
-                f"{statistics.fmean(times or [0.0]):.1f}",
-            )
-            for word, times in (("until noticed", report.noticed), ("until healed", report.healed))
-        ),
-        ("", "audit period", f"{report.period:.1f} s"),
     ]
+
+
+def _summed(times: Sequence[Seconds]) -> tuple[int, str, str]:
+    """How many there are, their mean, and the longest."""
+    return len(times), f"{statistics.fmean(times or (0.0,)):.1f}", f"{max(times, default=0.0):.1f}"

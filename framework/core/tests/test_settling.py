@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from framework.core.tests.trading_venue import CUT, LOST, PAIR, TradingVenue
 
-from venuekit import Account, InFlightOrder, OrderRequest, OrderState, OrderUnknown
+from venuekit import Account, InFlightOrder, OrderRequest, OrderState, OrderUnknown, SqliteOrderStore
+from venuekit.orders import OrderTracker
 from venuekit_spec import (
     SECOND,
     Absence,
     BlockHeight,
     InsufficientFunds,
     NetworkError,
+    NewOrder,
     NonceRefused,
     OrderNotFound,
     Resolution,
     Resolver,
     Side,
     VenueUnavailable,
+    seconds_between,
 )
 
 pytestmark = pytest.mark.anyio
@@ -187,3 +192,99 @@ async def test_one_order_that_cannot_be_settled_delays_no_other() -> None:
         other = await unknown(account)
         await venue.until(lambda: other.state is OrderState.OPEN, limit=5.0)
         assert stuck.state is OrderState.UNKNOWN
+
+
+async def test_the_question_that_counts_is_asked_when_absence_becomes_final() -> None:
+    """Ten seconds after the order was sent, however long the pauses have become by then."""
+    venue = TradingVenue()
+    async with venue.trading() as (_exchange, account):
+        venue.till.broken["place_orders"] = SWALLOWED
+        sent = venue.clock.now()
+        order = await unknown(account)
+        await venue.until(lambda: order.done)
+        assert 10.0 <= seconds_between(sent, venue.clock.now()) < 10.01
+
+
+async def test_a_height_that_makes_absence_final_is_acted_upon_at_once() -> None:
+    """The block above the order's expiry brings the question, no clock does."""
+    venue = TradingVenue()
+    resolver = Resolver((Resolution.ASK,), Absence(above_expiry_height=True))
+    async with venue.trading(resolver=resolver) as (_exchange, account):
+        venue.till.broken["place_orders"] = SWALLOWED
+        await venue.tell(BlockHeight(5))
+        order = await unknown(account, time_in_force="gtb", expires_at_height=7)
+        await venue.clock.advance(60.0)
+        assert not order.done
+        await venue.tell(BlockHeight(8))
+        assert order.state is OrderState.REJECTED
+
+
+@pytest.fixture
+async def store() -> AsyncIterator[SqliteOrderStore]:
+    """A store in memory that outlives the exchanges of a test."""
+    made = SqliteOrderStore()
+    await made.open()
+    yield made
+    await made.aclose()
+
+
+async def left_behind(store: SqliteOrderStore, account: str, venue: TradingVenue, *, noted: bool) -> str:
+    """The id of an order that a process stored before it ended; no byte of it had left."""
+    tracker = OrderTracker(account, store, lambda _event: None, venue.clock)
+    intent = NewOrder(PAIR, Side.BUY, Decimal(1), "left", price=Decimal(100))
+    await tracker.submit([intent], noted=noted)
+    return "left"
+
+
+@pytest.mark.parametrize("step", [Resolution.RESEND, Resolution.BURN_NONCE])
+async def test_what_never_left_is_known_at_once_after_a_restart(
+    store: SqliteOrderStore, step: Resolution
+) -> None:
+    """Sending would be on disk: that it is not proves that the venue never had the order, and it is asked for nothing."""
+    venue = TradingVenue()
+    resolver = Resolver((Resolution.ASK, step), Absence(above_expiry_height=True))
+    async with venue.trading(resolver=resolver, store=store) as (_exchange, account):
+        id_ = account.id
+        stored = (await account.buy(PAIR, "1", "100")).order
+        assert stored.noted
+    await left_behind(store, id_, venue, noted=True)
+    async with venue.trading(resolver=resolver, store=store) as (_exchange, account):
+        order = account.order("left")
+        assert (order.state, order.reason, order.complete) == (
+            OrderState.REJECTED,
+            "never reached the venue",
+            True,
+        )
+        assert "status" not in venue.till.ops
+
+
+async def test_what_may_have_left_is_asked_for_after_a_restart(store: SqliteOrderStore) -> None:
+    """Where sending is written behind, that it is not on disk proves nothing."""
+    venue = TradingVenue()
+    async with venue.trading(store=store) as (_exchange, account):
+        id_ = account.id
+    await left_behind(store, id_, venue, noted=False)
+    async with venue.trading(store=store) as (_exchange, account):
+        order = account.order("left")
+        assert order.state is OrderState.UNKNOWN
+        await venue.until(lambda: order.done)
+        assert "status" in venue.till.ops
+
+
+async def test_bytes_on_disk_are_sent_after_a_restart(store: SqliteOrderStore) -> None:
+    """A process that ended between the note and the first byte: the next one sends them, at once and as they are."""
+    venue = TradingVenue()
+    resolver = Resolver((Resolution.ASK, Resolution.RESEND), Absence(above_expiry_height=True))
+    async with venue.trading(resolver=resolver, store=store) as (_exchange, account):
+        venue.till.broken["place_orders"] = SWALLOWED
+        order = await unknown(account)
+    venue.till.broken.clear()
+    first = next(each for each in venue.http.requests if each.label == "place_orders")
+    began = venue.clock.now()
+    async with venue.trading(resolver=resolver, store=store) as (_exchange, account):
+        again = account.order(order.client_order_id)
+        await venue.clock.settle()
+        assert again.state is OrderState.OPEN
+        assert venue.clock.now() == began
+    second = next(each for each in reversed(venue.http.requests) if each.label == "place_orders")
+    assert (first.url, first.headers, first.body) == (second.url, second.headers, second.body)

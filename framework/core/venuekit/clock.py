@@ -151,7 +151,8 @@ class VirtualClock:
         self._now = max(self._now, instant)
 
     async def advance(self, seconds: Seconds) -> None:
-        """Move `seconds` on, waking on the way whoever is due."""
+        """Move `seconds` on, waking on the way whoever is due. Tasks that were just spawned start first, at this instant."""
+        await self.settle()
         await self.advance_to(after(self._now, seconds))
 
     async def settle(self) -> None:

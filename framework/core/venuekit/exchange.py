@@ -257,8 +257,9 @@ async def open_exchange(
     """Open a venue: load its connector and its instruments, track these pairs and trade until the ``async with`` ends.
 
     `pairs` are canonical ids (``BTC-USDT``, ``BTC-USDT-PERP``). `channels` are of ``book``, ``orders`` (order by order),
-    ``trades``, ``top``; without any, the venue's books in the form it has them. `variant` picks among several book feeds where a venue has them (Kraken's depths), or among several
-    of orders where no ``book`` is opened. `record` tapes the whole session into a file.
+    ``trades``, ``top``; without any, the venue's books in the form it has them. `variant` picks among several book
+    feeds where a venue has them (Kraken's depths), or among several of orders where no ``book`` is opened. `record`
+    tapes the whole session into a file.
     `clock` and `transports` are the machine's and the network's unless given; `seed` makes the jitter repeatable.
 
     `credentials` open an account (feeds that want a login use them too): themselves, or a source of them

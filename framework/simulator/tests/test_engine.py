@@ -20,6 +20,7 @@ from framework.simulator.tests.small_venue import (
 )
 
 from venuekit_simulator.engine import MatchingEngine
+from venuekit_simulator.reasons import SELF_TRADE
 from venuekit_spec import (
     SECOND,
     BalanceChanged,
@@ -141,6 +142,18 @@ def test_a_quote_sized_market_sell_sells_for_at_most_that_much() -> None:
     assert (placed.status, placed.filled, placed.spent) == (OrderStatus.FILLED, D("2.02"), D("199.98"))
 
 
+def test_a_quote_sized_market_sell_needs_all_that_it_would_sell() -> None:
+    """How much that is depends on the book; one step more than there is, and nothing is sold."""
+    engine = venue()
+    engine.place("ann", order(BUY, 150, 100), 1)
+    for quote in (10_001, 15_000):
+        with pytest.raises(InsufficientFunds):
+            engine.place("bob", order(SELL, quote, type=OrderType.MARKET, unit=Unit.QUOTE), 2)
+    placed = engine.place("bob", order(SELL, 10_000, type=OrderType.MARKET, unit=Unit.QUOTE), 2)
+    assert (placed.status, placed.filled) == (OrderStatus.FILLED, 100)
+    assert money(engine, "bob")["BTC"] == (0, 0)
+
+
 @pytest.mark.parametrize(
     ("mode", "taker", "maker"),
     [
@@ -163,6 +176,16 @@ def test_an_order_does_not_trade_with_its_own_account(
     assert placed.status is taker
     assert engine.order("bob", ref(own)).status is maker
     assert placed.filled >= 1
+
+
+def test_a_market_order_that_meets_its_own_account_first_is_cancelled() -> None:
+    """There is something to trade with, so it is taken; that it may not is how it ends."""
+    engine = venue()
+    own = engine.place("ann", order(SELL, 1, 101), 1)
+    engine.place("bob", order(SELL, 1, 102), 1)
+    placed = engine.place("ann", order(BUY, 1, type=OrderType.MARKET), 2)
+    assert (placed.status, placed.filled, placed.reason) == (OrderStatus.CANCELED, 0, SELF_TRADE)
+    assert engine.order("ann", ref(own)).status is OrderStatus.OPEN
 
 
 def stop(side: Any, quantity: int, trigger: int, kind: OrderType = OrderType.STOP, **terms: Any) -> NewOrder:

@@ -123,6 +123,19 @@ def test_a_reduce_only_order_that_one_trade_makes_pointless_is_not_traded_by_the
     assert engine.book(PERP).bids == ((111, 10),)
 
 
+def test_a_taker_meets_others_where_one_it_counted_on_is_gone() -> None:
+    """It looks at the book again: nothing that it reaches is left behind, and the book is not crossed."""
+    engine = venue(fees=FREE)
+    trade(engine, "ann", "bob", 10, 100)
+    engine.place("ann", perp(SELL, 10, 111, reduce_only=True), 2)
+    engine.place("ann", perp(SELL, 10, 110), 2)
+    engine.place("bob", perp(SELL, 4, 112), 2)
+    taker = engine.place("cid", perp(BUY, 20, 112), 3)
+    assert (taker.filled, taker.spent) == (14, 10 * 110 + 4 * 112)
+    assert engine.book(PERP).bids == ((112, 6),)
+    assert engine.book(PERP).asks == ()
+
+
 def test_leverage_decides_the_margin_of_positions_and_orders() -> None:
     """Told with the position; refused where it is no leverage, on spot, or where the margin would not be there."""
     engine = venue(fees=FREE)

@@ -167,6 +167,25 @@ def test_a_resting_order_is_filled_as_maker_when_the_book_reaches_it() -> None:
     assert desk.money() == {"BTC": (D("12.997"), 0), "USDT": (9_700, 0)}
 
 
+def test_a_level_that_shows_another_size_is_offered_whole() -> None:
+    """From the moment that it shows it, and also when it comes back to the size that it had."""
+    desk = Desk()
+    desk.place(BUY, 1, 101)
+    desk.book.sides[SELL] = [(D(101), D(2))]  # and nobody has told of it yet
+    assert desk.place(BUY, 2, 101).report.status is OrderStatus.FILLED
+    desk.show([(99, 1)], [(101, 3)])
+    desk.show([(99, 1)], [(101, 2)])
+    assert desk.place(BUY, 2, 101).report.status is OrderStatus.FILLED
+
+
+def test_of_two_that_rest_the_better_price_is_filled_first() -> None:
+    """The older one has what is left; at one price the older is the first."""
+    desk = Desk()
+    worse, better, twin = (desk.place(BUY, 2, price) for price in ("99.5", 100, 100))
+    desk.show([(99, 1)], [("99.5", 3)])
+    assert [desk.status(each).filled for each in (better, twin, worse)] == [2, 1, 0]
+
+
 def test_a_crossing_order_takes_what_is_there_and_rests_with_the_rest() -> None:
     """It does not trade again with the level that it has taken."""
     desk = Desk()
@@ -277,6 +296,21 @@ def test_an_amended_order_takes_what_its_new_price_reaches() -> None:
     assert desk.money()["USDT"] == (9_899, 303)
 
 
+def test_an_order_that_is_not_moved_stays_a_maker() -> None:
+    """Another quantity takes nothing: what reaches it fills it when the book is looked at, at its own price."""
+    desk = Desk()
+    placed = desk.place(BUY, 1, 100)
+    desk.book.sides[SELL] = [(D(99), D(9))]  # and nobody has told of it yet
+    amended = run(
+        desk.market.amend(OrderRef(BTC, order_id=placed.report.order_id), price=None, quantity=D(2))
+    )
+    assert isinstance(amended, Accepted)
+    assert amended.fills == ()
+    desk.market.book_changed(BTC)
+    (fill,) = run(desk.market.fills([BTC], 0))
+    assert (fill.price, fill.quantity, fill.liquidity) == (100, 2, Liquidity.MAKER)
+
+
 def test_good_till_date_ends_by_the_clock_that_was_given() -> None:
     """Seen at the next call or change of the book."""
     desk = Desk()
@@ -297,6 +331,47 @@ def test_a_stop_waits_for_the_best_price_that_it_would_meet() -> None:
     desk.show([(100, 1)], [(106, 9)])
     assert (desk.status(placed).status, desk.status(placed).average_price) == (OrderStatus.FILLED, 106)
     assert desk.money()["USDT"] == (9_788, 0)
+
+
+def test_an_order_that_waits_is_amended_and_waits_on() -> None:
+    """A price that the book reaches is one for later: nothing is taken before the trigger. Its hold follows."""
+    desk = Desk()
+    stop = desk.place(BUY, 2, 100, type=OrderType.STOP_LIMIT, trigger_price=D(105))
+    name = OrderRef(BTC, order_id=stop.report.order_id)
+    amended = run(desk.market.amend(name, price=D(103), quantity=None))
+    assert isinstance(amended, Accepted)
+    assert (amended.report.status, amended.fills) == (OrderStatus.OPEN, ())
+    assert desk.money()["USDT"] == (10_000, 206)
+    desk.market.book_changed(BTC)
+    assert desk.status(stop).filled == 0
+    desk.show([(104, 1)], [(105, 1)])
+    assert desk.status(stop).filled == 0
+    desk.show([(102, 1)], [(103, 1)])
+    assert desk.status(stop).average_price == 103
+
+
+def test_a_reduce_only_order_ends_with_the_position() -> None:
+    """What closes the position otherwise cancels it, at once."""
+    desk = Desk(instrument=PERP, fees=FeeRates(D(0), D(0)))
+    desk.place(BUY, 3)
+    resting = desk.place(SELL, 2, 120, reduce_only=True)
+    desk.place(SELL, 1, 99)
+    assert desk.status(resting).status is OrderStatus.OPEN
+    desk.place(SELL, 1, 98)
+    report = desk.status(resting)
+    assert (report.status, report.reason) == (OrderStatus.CANCELED, EngineRefusal.REDUCE_ONLY)
+
+
+def test_a_change_of_the_book_fills_no_order_that_it_has_ended() -> None:
+    """Two orders close one position: the first is filled, the second is over before it is looked at."""
+    desk = Desk(instrument=PERP, fees=FeeRates(D(0), D(0)))
+    desk.place(BUY, 3)
+    second = desk.place(SELL, 3, 111, reduce_only=True)
+    first = desk.place(SELL, 3, 110)
+    desk.show([(112, 9)], [(113, 1)])
+    assert desk.status(first).status is OrderStatus.FILLED
+    assert (desk.status(second).status, desk.status(second).filled) == (OrderStatus.CANCELED, 0)
+    assert run(desk.market.positions()) == []
 
 
 def test_perpetuals_have_positions() -> None:

@@ -12,6 +12,8 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib import metadata
+from urllib.parse import urlsplit
 
 import anyio
 import pytest
@@ -21,11 +23,12 @@ from framework.simulator.tests.toy import ALICE, ToyPlugin, order, placing
 from venuekit.clock import SystemClock
 from venuekit.drivers.anyio_websocket import AnyioWebSocketTransport
 from venuekit.drivers.httpx_http import HttpxTransport
+from venuekit.loader import load_connector
 from venuekit_simulator import Fault, FaultKind, FaultPlan, LocalVenue, MachineClock
 from venuekit_simulator.cli import command
-from venuekit_simulator.plugins import DialectError, load_dialect
+from venuekit_simulator.plugins import PORT, DialectError, installed_dialects, load_dialect, local_port
 from venuekit_simulator.server import listen, serve
-from venuekit_spec import CallKind, DeadlinePassed, Dial, HttpRequest, LocalError, NetworkError
+from venuekit_spec import CONNECTORS, CallKind, DeadlinePassed, Dial, HttpRequest, LocalError, NetworkError
 
 PLACE = frozenset({CallKind.PLACE})
 
@@ -102,6 +105,37 @@ async def test_a_socket_over_the_network() -> None:
         with pytest.raises(NetworkError) as error:
             await transport.open(Dial(f"{address}/refuse"))
         assert error.value.code == "403"
+
+
+@pytest.mark.anyio
+async def test_a_ping_of_the_dialect_goes_over_the_network() -> None:
+    """It is a sign of life between the frames around it, to a client that sends no pings."""
+    heard: list[str] = []
+    async with _served() as (_, url):
+        transport = AnyioWebSocketTransport(SystemClock())
+        socket = await transport.open(Dial(f"{url.replace('http', 'ws')}/simple", ping=None))
+        socket.send("ping me")
+        socket.send("bye")
+        with anyio.fail_after(10):
+            await socket.run(lambda frame, _: heard.append(frame.decode()), lambda _: heard.append("life"))
+        await socket.aclose()
+    assert heard == ["welcome", "before", "life", "after", "adieu"]
+
+
+@pytest.mark.anyio
+async def test_a_hangup_without_a_goodbye_is_one() -> None:
+    """What was said before arrives, and no close frame."""
+    frames: list[bytes] = []
+    async with _served() as (venue, url):
+        transport = AnyioWebSocketTransport(SystemClock())
+        socket = await transport.open(Dial(f"{url.replace('http', 'ws')}/simple"))
+        socket.send("vanish")
+        with anyio.fail_after(10):
+            end = await socket.run(lambda frame, _: frames.append(frame), lambda _: None)
+        await socket.aclose()
+        assert frames == [b"welcome", b"last words"]
+        assert "without a goodbye" in end or "broke" in end
+        assert not venue.sockets
 
 
 @pytest.mark.anyio
@@ -193,6 +227,36 @@ def test_an_unknown_dialect_names_the_installed_ones() -> None:
         DialectError, match=r"no dialect 'exchange_aa' is installed \(installed: .*exchange_a"
     ):
         load_dialect("exchange_aa")
+
+
+@pytest.mark.parametrize("venue", installed_dialects())
+def test_a_venue_is_where_its_connector_expects_it(venue: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command without options serves at the address of the environment `local`; a port that is named is taken."""
+    served: list[str] = []
+
+    async def take_note(_: LocalVenue, host: str, port: int, **__: object) -> None:
+        served.append(f"{host}:{port}")
+
+    monkeypatch.setattr("venuekit_simulator.server.serve", take_note)
+    for options in ((), ("--port", "8799")):
+        result = CliRunner().invoke(command, ["start", venue, "--quiet-market", *options])
+        assert result.exit_code == 0, result.output
+    urls = load_connector(venue).description.environment("local").urls.values()
+    assert {urlsplit(url).netloc for url in urls} == {served[0]}
+    assert served[1] == "127.0.0.1:8799"
+
+
+def test_a_venue_without_a_connector_has_the_usual_port() -> None:
+    """Nobody expects it anywhere."""
+    assert local_port("nobody_connects_to_this") == PORT
+
+
+def test_a_connector_that_cannot_be_asked_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By name, with the cause."""
+    entry = metadata.EntryPoint("broken", "no_such_module_anywhere", CONNECTORS)
+    monkeypatch.setattr(metadata, "entry_points", lambda **_: (entry,))
+    with pytest.raises(DialectError, match=r"the connector .broken. .* tells no port: .*no_such_module"):
+        local_port("broken")
 
 
 def test_the_command_lists_without_importing() -> None:

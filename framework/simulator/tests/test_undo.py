@@ -95,6 +95,19 @@ def test_one_side_names_the_whole_trade() -> None:
         assert money(engine, "ann")["BTC"] == (100, 0)
 
 
+def test_the_last_price_never_knew_trades_that_are_taken_back() -> None:
+    """An older one goes, then the newer one: the price is that of before both."""
+    engine = venue()
+    for price in (101, 102):
+        engine.place("bob", order(SELL, 1, price), 1)
+        engine.place("ann", order(BUY, 1, price, time_in_force=TimeInForce.IOC), 1)
+    older, newer = keys(engine, "ann")
+    engine.undo([older], 2)
+    assert engine.last_price(BTC) == 102
+    engine.undo([newer], 2)
+    assert engine.last_price(BTC) == 100
+
+
 def test_what_is_told_of_it() -> None:
     """One new revision of each order, the book by order and by level, the balances; of public trades nothing."""
     engine = venue()

@@ -27,6 +27,7 @@ from venuekit_spec import (
     NewOrder,
     OrderChanged,
     Outcome,
+    Ping,
     Side,
     after,
     seconds_between,
@@ -399,3 +400,40 @@ async def test_a_venue_without_flow_has_none_to_pause(clock: VirtualClock) -> No
     venue.pause_flow()
     venue.resume_flow()
     assert venue.timeline.next is None
+
+
+async def test_a_ping_of_the_venue_is_a_sign_of_life(clock: VirtualClock) -> None:
+    """It comes in its place among the frames, and is none; a stalled socket has none any more."""
+    venue = LocalVenue(ToyPlugin(), clock=clock, flow=False, latency=0.5)
+    heard: list[str] = []
+    async with clock.autojump(), anyio.create_task_group() as group:
+        socket = await venue.websockets.open(Dial("ws://toy/simple", ping=None))
+
+        async def run() -> None:
+            await socket.run(lambda frame, _: heard.append(frame.decode()), lambda _: heard.append("life"))
+
+        group.start_soon(run)
+        socket.send("ping me")
+        await clock.sleep(2.0)
+        assert heard == ["welcome", "before", "life", "after"]
+        [server] = venue.sockets
+        server.stall()
+        server.emit([Ping()])
+        await clock.sleep(2.0)
+        assert heard[4:] == []
+        await socket.aclose()
+
+
+async def test_a_hangup_without_a_goodbye_lets_arrive_what_was_said(clock: VirtualClock) -> None:
+    """The connection is gone after the last frame, and the venue's session with it."""
+    venue = LocalVenue(ToyPlugin(), clock=clock, flow=False, latency=0.5)
+    async with clock.autojump():
+        socket = await venue.websockets.open(Dial("ws://toy/simple", ping=None))
+        client = Client(clock, socket)
+        socket.send("vanish")
+        await client.run()
+        await socket.aclose()
+    assert client.frames == ["welcome", "last words"]
+    assert client.end is not None
+    assert "without a goodbye" in client.end
+    assert not venue.sockets

@@ -28,6 +28,7 @@ from venuekit_spec import (
     NewOrder,
     OrderChanged,
     OrderRef,
+    Ping,
     PriceRule,
     RefusalKind,
     Seconds,
@@ -180,6 +181,10 @@ class ToySession:
         text = frame if isinstance(frame, str) else frame.decode()
         if text == "bye":
             return [Send("adieu"), Hangup(4000, "as you like")]
+        if text == "vanish":
+            return [Send("last words"), Hangup(0)]
+        if text == "ping me":
+            return [Send("before"), Ping(), Send("after")]
         if text.startswith("wake"):
             return [Wake(after(now, float(text.removeprefix("wake"))))]
         if text.startswith("{"):

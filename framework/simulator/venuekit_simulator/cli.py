@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from venuekit_simulator.faults import FaultPlan
-from venuekit_simulator.plugins import installed_dialects, load_dialect
+from venuekit_simulator.plugins import PORT, installed_dialects, load_dialect, local_port
 from venuekit_spec import VenuekitError
 
 
@@ -37,7 +37,9 @@ def list_venues() -> None:
 @click.argument("venue")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
 @click.option(
-    "--port", default=8701, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one."
+    "--port",
+    type=click.IntRange(0, 65535),
+    help=f"The default is the port of the connector's environment `local` ({PORT} without a connector). 0 takes a free one.",
 )
 @click.option("--seed", default=0, show_default=True, help="All chance follows from it.")
 @click.option(
@@ -47,10 +49,13 @@ def list_venues() -> None:
     help="A fault plan (TOML): what is to go wrong.",
 )
 @click.option("--quiet-market", is_flag=True, help="No other participants: the book holds what you place.")
-def start(venue: str, host: str, port: int, seed: int, plan: Path | None, *, quiet_market: bool) -> None:
+def start(
+    venue: str, host: str, port: int | None, seed: int, plan: Path | None, *, quiet_market: bool
+) -> None:
     """Start VENUE here and serve it until Ctrl-C. One line tells where, once it can be connected to."""
     faults = FaultPlan.load(plan) if plan is not None else None
     plugin = load_dialect(venue)
+    port = local_port(venue) if port is None else port
 
     import anyio
 

@@ -84,7 +84,6 @@ class PaperFloor(Dealing):
     def take(self, order: LiveOrder, now: Instant) -> None:
         """An order that passed all checks: it waits for its trigger, or enters."""
         order.waiting = self.waits(order.intent)
-        order.triggered = order.intent.trigger_price is not None and not order.waiting
         self.told(order)
         if order.waiting:
             self.hold(order)
@@ -127,18 +126,19 @@ class PaperFloor(Dealing):
             if order.intent.instrument == self.instrument.id
         ]
         for order in sorted(mine, key=priority):
-            if order.over:
-                continue
             if not order.waiting:
                 self._walk(order, Liquidity.MAKER, now)
             elif self.reached(order.intent):
-                order.waiting, order.triggered = False, True
+                order.waiting = False
                 order.changed(now)
                 self.told(order)
                 self.admit(order, now)
 
     def _walk(self, order: LiveOrder, liquidity: Liquidity, now: Instant) -> None:
-        """Fill an order by what is offered: a taker at the prices of the levels, a maker at its own."""
+        """Fill an order by what is offered: a taker at the prices of the levels, a maker at its own.
+
+        Nothing happens to one that is over: the fill of another may have ended it.
+        """
         opposite = order.side.opposite
         appetite = Appetite(order, self.instrument.size.step)
         for price, offered, shown in self.offers.of(opposite):

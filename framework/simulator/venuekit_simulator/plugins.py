@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib import metadata
-from typing import cast
+from typing import Final, cast
+from urllib.parse import urlsplit
 
-from venuekit_spec import DIALECTS, DialectPlugin, LocalError
+from venuekit_spec import CONNECTORS, DIALECTS, Description, DialectPlugin, LocalError
 
 VERBS = ("listings", "accounts", "serve")
+
+LOCAL: Final = "local"
+"""The environment of a connector that is this machine."""
+
+PORT: Final = 8701
+"""Where a venue is served that nobody expects anywhere."""
 
 
 class DialectError(LocalError):
@@ -41,3 +48,20 @@ def load_dialect(venue: str) -> DialectPlugin:
     if missing:
         raise DialectError(f"the dialect {venue!r} ({entry.value}) has no {' and no '.join(missing)}")
     return cast("DialectPlugin", plugin)
+
+
+def local_port(venue: str) -> int:
+    """The port at which the connector of a venue expects it on this machine; `PORT` where none is installed, or it says none.
+
+    It is the port of the environment `local` in the connector's description. Raises `DialectError` where that cannot be had.
+    """
+    for entry in metadata.entry_points(group=CONNECTORS, name=venue):
+        try:
+            description = cast("Description", entry.load().describe())
+        except Exception as error:  # whatever a plugin's import raises is the plugin's fault
+            raise DialectError(f"the connector {venue!r} ({entry.value}) tells no port: {error!r}") from error
+        for environment in description.environments:
+            if environment.name == LOCAL:
+                return next(filter(None, (urlsplit(url).port for url in environment.urls.values())), PORT)
+        break  # the first on the path wins
+    return PORT

@@ -18,11 +18,11 @@ import uvicorn
 from websockets.frames import Frame, Opcode
 
 from venuekit_simulator.asgi import Scope, VenueApp
+from venuekit_simulator.plugins import PORT
 from venuekit_simulator.venue import LocalVenue
 from venuekit_spec import LocalError, Seconds
 
 HOST: Final = "127.0.0.1"
-PORT: Final = 8701
 
 GRACE: Final[Seconds] = 2.0
 """For how long connections may come to an end when the server does."""

@@ -146,6 +146,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     },
     "OrderBookRow": {"side": spec.Side.BUY, "price": "1", "size": "2"},
     "OrderBookSnapshot": {"instrument": INSTRUMENT, "orders": ()},
+    "Ping": {},
     "OrderChanged": {"order": held()},
     "OrderEvent": {"instrument": INSTRUMENT, "action": spec.OrderAction.DONE},
     "OrderLife": {"blocks": 20, "maximum": 100},

@@ -43,6 +43,7 @@ from venuekit_spec.dialects import (
     LevelChanged,
     Listing,
     OrderChanged,
+    Ping,
     PositionChanged,
     RefusalKind,
     RefusingSession,
@@ -172,6 +173,7 @@ from venuekit_spec.reading import (
     decimals_of,
     decode,
     instant_of,
+    plain_text,
     retry_after,
 )
 from venuekit_spec.sessions import (
@@ -322,6 +324,7 @@ __all__ = [
     "PaperFactory",
     "PaperMarket",
     "Permissions",
+    "Ping",
     "Placed",
     "PoolKind",
     "PoolScope",

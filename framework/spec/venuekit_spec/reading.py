@@ -23,6 +23,9 @@ UNREADABLE: Final = (MsgspecError, ValueError, RecursionError)
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
+_LARGEST: Final = 40
+"""Beyond ten to this power, or its inverse, a number is no price and no size, and writing it out would fill the memory."""
+
 
 def decode(decoder: Decoder[T], body: bytes | Raw, topic: str, *, venue: str) -> T:
     """Bytes -> structure. Raises `MalformedMessage` that names `venue` and `topic`, the request or the stream."""
@@ -53,3 +56,19 @@ def decimals_of(step: Decimal) -> int:
     (2, 0)
     """
     return max(0, -int(step.normalize().as_tuple().exponent))
+
+
+def plain_text(number: Decimal) -> str:
+    """The text of a price or a size that travelled as a bare JSON number, in plain notation, with every digit it had.
+
+    Raises `ValueError` for what is neither: negative, not finite, or beyond any order of magnitude.
+
+    >>> plain_text(Decimal("7e-7")), plain_text(Decimal("1.50"))
+    ('0.0000007', '1.50')
+    """
+    text = str(number)
+    if text.replace(".", "", 1).isdigit():
+        return text
+    if not number.is_finite() or number < 0 or (number and abs(number.adjusted()) > _LARGEST):
+        raise ValueError(f"{text} is neither a price nor a size")
+    return format(number, "f") if number else "0"

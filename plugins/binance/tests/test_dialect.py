@@ -22,6 +22,7 @@ from venuekit_spec import (
     HttpRequest,
     HttpResponse,
     Instant,
+    Ping,
     RateLimited,
     RefusalKind,
     Send,
@@ -44,6 +45,7 @@ class Client:
         self.dialect = serve(self.engine)
         self.now: Instant = START
         self.heard: list[Any] = []
+        self.pings: list[Instant] = []
         self.hangup: Hangup | None = None
         self._events: list[EngineEvent] = []
         self._wake: Instant | None = None
@@ -90,6 +92,8 @@ class Client:
                 self.heard.append(json.loads(output.frame))
             elif isinstance(output, Wake):
                 self._wake = output.at
+            elif isinstance(output, Ping):
+                self.pings.append(self.now)
             else:
                 self.hangup = output
 
@@ -201,6 +205,16 @@ def test_a_client_that_says_too_much_is_disconnected() -> None:
     assert client.hangup is None
     client.subscribe("btcusdt@trade")
     assert client.hangup is not None
+
+
+def test_a_socket_is_pinged_whether_or_not_anything_happens() -> None:
+    """Every twenty seconds, with a stream that is told in between and with none."""
+    for streams in ((), ("btcusdt@depth@100ms",)):
+        client = Client()
+        client.subscribe(*streams)
+        client.trade(200)
+        client.pass_time(START + 61 * SECOND)
+        assert client.pings == [START + seconds * SECOND for seconds in (20, 40, 60)]
 
 
 def test_the_end_of_a_day_is_announced() -> None:

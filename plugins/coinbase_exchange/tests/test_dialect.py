@@ -101,7 +101,7 @@ class Client:
                 self.heard.append(json.loads(output.frame))
             elif isinstance(output, Wake):
                 self._wake = output.at
-            else:
+            elif isinstance(output, Hangup):
                 self.hangup = output
 
 

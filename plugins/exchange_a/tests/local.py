@@ -19,6 +19,7 @@ from venuekit_spec import (
     Channel,
     EngineEvent,
     Flow,
+    Hangup,
     HttpRequest,
     HttpResponse,
     Instant,
@@ -226,7 +227,7 @@ class Pair:
                     self.to_server(self.session.feed(output.frame.encode(), self.local.now))
             elif isinstance(output, Wake):
                 self._server_wake = FOREVER if output.at is None else output.at
-            else:
+            elif isinstance(output, Hangup):
                 self.hung_up = output.code
 
     def to_server(self, outputs: Iterable[Output]) -> None:

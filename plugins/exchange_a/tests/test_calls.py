@@ -1,4 +1,8 @@
+"""The socket that takes calls: what comes back of one, and what its session makes of it."""
+
 from __future__ import annotations
+
+import json
 
 import pytest
 from plugins.exchange_a.tests.local import LocalA, Pair
@@ -9,6 +13,10 @@ from venuekit_spec import (
     LimitReport,
     MalformedMessage,
     Outcome,
+    RateLimited,
+    RefusalKind,
+    RefusingSession,
+    Send,
     SocketRequest,
     Topic,
     TopicLive,
@@ -57,3 +65,38 @@ def test_a_limit_orders_a_pause(calls: Pair) -> None:
     """A refusal for limits tells the pacer how long to wait."""
     report, _ = calls.session.feed(b'{"id":"7","status":418,"error":{"code":-1003},"retryAfter":9}', 0)
     assert report == LimitReport(penalty=9.0, banned=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "outcome"),
+    [
+        (RefusalKind.OVERLOADED, VenueUnavailable, Outcome.UNKNOWN),
+        (RefusalKind.RATE_LIMITED, RateLimited, Outcome.REJECTED),
+        (RefusalKind.BANNED, RateLimited, Outcome.REJECTED),
+    ],
+)
+def test_a_refusal_in_front_answers_its_call(
+    calls: Pair, kind: RefusalKind, error: type[Exception], outcome: Outcome
+) -> None:
+    """In the venue's words, with the time to wait, and of no other call; the socket stays open."""
+    assert isinstance(calls.server, RefusingSession)
+    frame = json.dumps({"id": "7", "method": "order.place", "params": {}})
+    [refusal] = calls.server.refuse(frame, kind, 7.5, 0)
+    assert isinstance(refusal, Send)
+    assert isinstance(refusal.frame, str)
+    told = calls.session.feed(refusal.frame.encode(), 0)
+    [answer] = [each for each in told if isinstance(each, Answer)]
+    assert answer.key == "7"
+    assert isinstance(answer.error, error)
+    assert answer.error.outcome is outcome
+    limited = [each for each in told if isinstance(each, LimitReport)]
+    pause = LimitReport(penalty=8.0, banned=kind is RefusalKind.BANNED)
+    assert limited == ([] if kind is RefusalKind.OVERLOADED else [pause])
+
+
+def test_a_refusal_of_what_is_no_call_names_none(calls: Pair) -> None:
+    """The venue could not read it."""
+    assert isinstance(calls.server, RefusingSession)
+    [refusal] = calls.server.refuse("no call", RefusalKind.OVERLOADED, 0.0, 0)
+    assert isinstance(refusal, Send)
+    assert json.loads(refusal.frame)["id"] is None

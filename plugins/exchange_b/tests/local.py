@@ -23,6 +23,7 @@ from venuekit_spec import (
     Credentials,
     EngineEvent,
     Flow,
+    Hangup,
     HttpRequest,
     HttpResponse,
     Instant,
@@ -281,7 +282,7 @@ class Pair:
                 self._arrive(output.frame)
             elif isinstance(output, Wake):
                 self._server_wake = FOREVER if output.at is None else output.at
-            else:
+            elif isinstance(output, Hangup):
                 self.hung_up = output.code
 
     def to_server(self, outputs: Iterable[Output]) -> None:

@@ -98,7 +98,7 @@ class Client:
                 self.heard.append(json.loads(output.frame))
             elif isinstance(output, Wake):
                 self._wake = output.at
-            else:
+            elif isinstance(output, Hangup):
                 self.hangup = output
 
 
@@ -199,10 +199,10 @@ def test_nonsense_is_answered_by_an_error(said: str) -> None:
 
 
 def test_a_coin_that_is_not_there_ends_the_socket() -> None:
-    """Without a word."""
+    """Without a word, and without a goodbye."""
     client = Client()
     assert client.subscribe("trades", "btc") == []
-    assert client.hangup is not None
+    assert client.hangup == Hangup(0)
 
 
 def test_a_silence_of_the_venue_ends_the_socket() -> None:

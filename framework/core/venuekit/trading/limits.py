@@ -85,8 +85,8 @@ class PreTradeLimits:
 class Standing:
     """What is open beside the orders that are judged.
 
-    `count`: how many. `worth`: by instrument, in quote units, of those whose price is known. `others`: those that `worth` leaves
-    out; the quantity of each is what may still be filled of it.
+    `count`: how many. `worth`: by instrument, in quote units, of those whose price is known. `others`: those that `worth`
+    leaves out; the quantity of each is what may still be filled of it.
     """
 
     count: int

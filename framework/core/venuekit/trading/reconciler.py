@@ -259,10 +259,10 @@ class Reconciler:
                 tracker.asked(order, fills=True)
                 absent += 1
         for order in known:
-            report = answers.get(order.client_order_id)
-            if report is not None:
+            answer = answers.get(order.client_order_id)
+            if answer is not None:
                 tracker.asked(order, fills=fills is not None)
-                if _still_open(order, report, moment.asked):
+                if _still_open(order, answer, moment.asked):
                     tracker.cancel_vanished(order)
         failures += await self._refresh()
         return Reconciled(

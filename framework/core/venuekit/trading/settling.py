@@ -118,7 +118,7 @@ def absence_is_final(absence: Absence, order: InFlightOrder, since: Instant, mom
 
 
 def until_final(absence: Absence, order: InFlightOrder, since: Instant, moment: Moment) -> Seconds | None:
-    """In how many seconds, from that moment, absence becomes final; None where no clock tells, or where it is. Arguments as above."""
+    """In how many seconds, from that moment, absence becomes final; None where no clock tells it, or where it is already."""
     waits: list[Seconds] = []
     if absence.after is not None:
         waits.append(seconds_between(moment.asked, after(since, absence.after)))

@@ -10,10 +10,10 @@ from msgspec import Struct
 from venuekit_exchange_a.dialect.frames import TOO_MANY, TOO_OLD, Frames, send
 from venuekit_exchange_a.dialect.keys import Keys
 from venuekit_exchange_a.dialect.limits import Limits
-from venuekit_exchange_a.dialect.refusals import PARAMETER, UNKNOWN_REQUEST, No
+from venuekit_exchange_a.dialect.refusals import PARAMETER, UNKNOWN_REQUEST, No, in_front
 from venuekit_exchange_a.dialect.requests import Requests
 from venuekit_exchange_a.endpoints import ENDPOINTS, ORDERS, WEIGHT, Endpoint
-from venuekit_spec import UNREADABLE, EngineEvent, Instant, ServerOutputs
+from venuekit_spec import UNREADABLE, EngineEvent, Instant, RefusalKind, Seconds, ServerOutputs
 
 OK: Final = 200
 
@@ -71,6 +71,14 @@ class CallSocket:
         except UNREADABLE:
             return (send(_refused(None, No(PARAMETER, "not a call"))),)
         return (send({"id": call.id, "ack": True}), send(self._answer(call, now)))
+
+    def refuse(self, frame: str | bytes, kind: RefusalKind, wait: Seconds, now: Instant) -> ServerOutputs:
+        """A refusal that comes before everything: of this call, and without an acknowledgement."""
+        try:
+            id_ = _call.decode(frame).id
+        except UNREADABLE:
+            id_ = None
+        return (send(_refused(id_, in_front(kind, wait))),)
 
     def event(self, event: EngineEvent, now: Instant) -> ServerOutputs:
         """Nothing: what happens is told by the user stream."""

@@ -8,7 +8,8 @@ bbo           with each block that changes them: the best prices
 trades        with each block: its trades. At first those of the last seconds
 ============  ===================================================================================================
 
-A coin that is not known ends the socket, and everything on it, without a goodbye. So does, with one, a minute in which the venue had nothing to say.
+A coin that is not known ends the socket, and everything on it, without a goodbye. A minute in which the venue
+had nothing to say ends it too, with one.
 
 https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api/websocket/subscriptions
 """

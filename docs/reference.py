@@ -1,0 +1,235 @@
+"""Writes ``reference.md``: the contract, the checks and the commands, as their own docstrings tell them.
+
+    python -m docs.reference
+
+Nothing is told here that is not told in the code; what has no documentation there is an error (`Undocumented`).
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from enum import Enum
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+import click
+import msgspec
+
+import venuekit_spec
+from venuekit.cli import COMMANDS, PLUGINS, venuekit
+from venuekit_spec import hooks, protocols
+from venuekit_testkit import checks
+
+PAGE: Final = Path(__file__).with_name("reference.md")
+
+HEAD: Final = """\
+# Reference
+
+Every hook, protocol, value and error of the contract, every check of the suite, and every command. The page is written from the
+docstrings by `python -m docs.reference`; a test compares them. What the contract is for is told in [contract.md](contract.md).
+
+[Hooks](#hooks) · [Protocols](#protocols) · [Values](#values) · [Errors](#errors) · [Checks](#checks) · [Commands](#commands)
+"""
+
+DIALECT: Final = ("Dialect", "DialectPlugin", "Engine", "ServerSession", "RefusingSession")
+ORDER: Final = (*protocols.__all__, "Session", "Auth", *DIALECT)
+"""The protocols: what hooks return, then what those return."""
+
+MODULES: Final = {
+    "times": "Time",
+    "flows": "Flows and requests",
+    "sessions": "Sessions",
+    "messages": "Messages",
+    "instruments": "Instruments",
+    "syncing": "Sync rules",
+    "description": "Description",
+    "orders": "Orders and accounts",
+    "auth": "Signing",
+    "dialects": "Dialects",
+    "paper": "Paper trading",
+    "reading": "Reading what a venue sent",
+    "hooks": "Loading",
+}
+"""Modules of the contract, in the order of the page; one that is not named here comes last under its own name."""
+
+
+class Undocumented(Exception):
+    """Something public says nothing of itself."""
+
+
+def page() -> str:
+    """The whole page."""
+    parts = (HEAD, *_hooks(), *_protocols(), *_values(), *_errors(), *_checks(), *_commands())
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _documentation(thing: Any, name: str) -> str:
+    told = inspect.cleandoc(getattr(thing, "__doc__", None) or "")
+    if not told or told.startswith(f"{getattr(thing, '__name__', name)}("):  # what attrs writes by itself
+        raise Undocumented(name)
+    return re.sub(r"``(.+?)``", r"`\1`", re.sub(r"::$", ":", _fenced(told), flags=re.MULTILINE))
+
+
+def _fenced(told: str) -> str:
+    """Indented and tabular blocks of a docstring, fenced: they are to be shown as they stand."""
+    blocks = re.split(r"\n\n", told)
+    shown = [
+        f"```text\n{block}\n```" if block.startswith(("    ", "===")) or "\n====" in block else block
+        for block in blocks
+    ]
+    return "\n\n".join(shown).replace("\n```\n\n```text\n", "\n\n")
+
+
+def _signature(name: str, function: Any) -> str:
+    """A signature as it is written, without `self`."""
+    signature = inspect.signature(function)
+    parameters = [each for each in signature.parameters.values() if each.name != "self"]
+    written = str(signature.replace(parameters=parameters))
+    return f"{name}{re.sub(r'(?:[a-z_]+[.])+([A-Z])', r'\\1', written).replace(chr(39), '')}"
+
+
+def _hooks() -> Iterator[str]:
+    yield "\n## Hooks\n"
+    for name in hooks.hook_names():
+        function = getattr(hooks, name)
+        yield f"### `{_signature(name, function)}`\n\n{_documentation(function, name)}\n"
+
+
+def _protocols() -> Iterator[str]:
+    yield "## Protocols\n"
+    for name in ORDER:
+        protocol = getattr(venuekit_spec, name)
+        yield f"### {name}\n\n{_documentation(protocol, name)}\n"
+        for member, value in vars(protocol).items():
+            if member.startswith("_"):
+                continue
+            function = value.fget if isinstance(value, property) else value
+            if inspect.isfunction(function):
+                told = _documentation(function, f"{name}.{member}")
+                shown = member if isinstance(value, property) else _signature(member, function)
+                yield f"- `{shown}`\n\n{_indented(told)}\n"
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}".rstrip() for line in text.splitlines())
+
+
+def _values() -> Iterator[str]:
+    yield "## Values\n"
+    by_module: dict[str, list[str]] = {}
+    for name in venuekit_spec.__all__:
+        value = getattr(venuekit_spec, name)
+        if inspect.isclass(value) and name not in ORDER and not issubclass(value, Exception):
+            by_module.setdefault(value.__module__.rpartition(".")[2], []).append(name)
+    for module in sorted(by_module, key=lambda each: (list(MODULES).index(each) if each in MODULES else 99, each)):
+        yield f"### {MODULES.get(module, module.capitalize())}\n"
+        for name in by_module[module]:
+            value = getattr(venuekit_spec, name)
+            yield f"#### {name}\n\n{_documentation(value, name)}\n"
+            yield from _members(value)
+
+
+def _members(cls: type) -> Iterator[str]:
+    if issubclass(cls, Enum):
+        values = ", ".join(f"`{member.name}`" for member in cls)
+        yield f"Members: {values}.\n"
+        return
+    rows = [f"| `{name}` | `{kind}` | {default} |" for name, kind, default in _fields(cls)]
+    if rows:
+        yield "\n".join(("| field | type | default |", "|---|---|---|", *rows)) + "\n"
+
+
+def _fields(cls: type) -> Iterator[tuple[str, str, str]]:
+    annotations: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        annotations |= getattr(base, "__annotations__", {})
+    if attrs.has(cls):
+        for each in attrs.fields(cls):
+            yield each.name, _type(annotations.get(each.name, "")), _default(each.default, attrs.NOTHING)
+    elif issubclass(cls, msgspec.Struct):
+        for info in msgspec.structs.fields(cls):
+            yield info.name, _type(annotations.get(info.name, "")), _default(info.default, msgspec.NODEFAULT)
+
+
+def _type(annotation: object) -> str:
+    return str(annotation).replace("|", "\\|")
+
+
+def _default(value: object, none: object) -> str:
+    if value is none:
+        return ""
+    if isinstance(value, attrs.Factory):  # type: ignore[arg-type]
+        return "(made)"
+    if isinstance(value, Enum):
+        return f"`{type(value).__name__}.{value.name}`"
+    if callable(value):
+        return f"`{getattr(value, '__name__', '')}`"
+    return f"`{value!r}`".replace("|", "\\|")
+
+
+def _errors() -> Iterator[str]:
+    yield "## Errors\n"
+    yield "`outcome` is what is known about the effect of the call; `retryable`: it may succeed later without a change on our side.\n"
+    yield "| error | is a | retryable | outcome | meaning |\n|---|---|---|---|---|"
+    for name in venuekit_spec.__all__:
+        value = getattr(venuekit_spec, name)
+        if inspect.isclass(value) and issubclass(value, venuekit_spec.VenuekitError):
+            told = _documentation(value, name).split("\n\n")[0].replace("\n", " ").replace("|", "\\|")
+            outcome = value.outcome.value
+            yield f"| `{name}` | `{value.__base__.__name__}` | {'yes' if value.retryable else 'no'} | {outcome} | {told} |"
+    yield ""
+
+
+def _checks() -> Iterator[str]:
+    yield "## Checks\n"
+    yield "What `venuekit check` and a `ConnectorSuite` ask of a connector, by group. The ids are stable.\n"
+    group = None
+    for check in checks():
+        if check.group is not group:
+            group = check.group
+            yield f"### {group.value.capitalize()}\n"
+        if not check.documentation.strip():
+            raise Undocumented(check.id)
+        yield f"#### {check.id}\n\n{check.documentation}\n"
+
+
+def _commands() -> Iterator[str]:
+    yield "## Commands\n"
+    context = click.Context(venuekit, info_name="venuekit")
+    ours = {entry.name for entry in entry_points(group=PLUGINS) if entry.value.startswith("venuekit")}
+    for name in (*COMMANDS, *sorted(ours)):
+        command = venuekit.get_command(context, name)
+        if command is None:
+            raise Undocumented(name)
+        yield from _command(f"venuekit {name}", command, context)
+
+
+def _command(path: str, command: click.Command, parent: click.Context) -> Iterator[str]:
+    context = click.Context(command, info_name=path.rpartition(" ")[2], parent=parent)
+    told = inspect.cleandoc(command.help or "")
+    if not told:
+        raise Undocumented(path)
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            if child is not None:
+                yield from _command(f"{path} {name}", child, context)
+        return
+    usage = " ".join([path, *command.collect_usage_pieces(context)])
+    yield f"### {path}\n\n```text\n{usage}\n```\n\n{told}\n"
+    rows = []
+    for each in command.params:
+        if isinstance(each, click.Option):
+            if not each.help:
+                raise Undocumented(f"{path} {each.opts[0]}")
+            rows.append(f"| `{', '.join(each.opts)}` | {each.help} |")
+    if rows:
+        yield "\n".join(("| option | meaning |", "|---|---|", *rows)) + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
