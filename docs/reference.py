@@ -89,7 +89,7 @@ def _signature(name: str, function: Any) -> str:
     signature = inspect.signature(function)
     parameters = [each for each in signature.parameters.values() if each.name != "self"]
     written = str(signature.replace(parameters=parameters))
-    return f"{name}{re.sub(r'(?:[a-z_]+[.])+([A-Z])', r'\\1', written).replace(chr(39), '')}"
+    return name + re.sub(r"(?:[a-z_]+[.])+([A-Z])", r"\1", written).replace("'", "")
 
 
 def _hooks() -> Iterator[str]:
@@ -123,7 +123,8 @@ def _values() -> Iterator[str]:
     by_module: dict[str, list[str]] = {}
     for name in venuekit_spec.__all__:
         value = getattr(venuekit_spec, name)
-        if inspect.isclass(value) and name not in ORDER and not issubclass(value, Exception):
+        ours = inspect.isclass(value) and value.__module__.startswith("venuekit_spec")
+        if ours and name not in ORDER and not issubclass(value, Exception):
             by_module.setdefault(value.__module__.rpartition(".")[2], []).append(name)
     for module in sorted(by_module, key=lambda each: (list(MODULES).index(each) if each in MODULES else 99, each)):
         yield f"### {MODULES.get(module, module.capitalize())}\n"

@@ -204,9 +204,9 @@ async def test_books_agree_with_the_engine_at_every_audit() -> None:
 
 @pytest.mark.soak
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_books_agree_with_the_engine_over_a_million_events() -> None:
-    """The same, at length."""
-    await books_agree(1_000_000)
+async def test_books_agree_with_the_engine_over_many_events() -> None:
+    """The same, at length; `python -m tests.trials events exchange_b` goes on to a million."""
+    await books_agree(300_000)
 
 
 async def books_agree(events: int, **more: Any) -> None:

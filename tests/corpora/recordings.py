@@ -58,6 +58,16 @@ def faults(path: Path) -> list[dict[str, Any]]:
     return json.loads(file.read_bytes()) if file.exists() else []
 
 
+def drops(path: Path) -> list[tuple[dict[str, Any], tuple[pytest.MarkDecorator, ...]]]:
+    """The `faults` with their marks. Of each book only the first, and what nothing ever shows, is for every run."""
+    found, books = [], set[str]()
+    for fault in faults(path):
+        often = fault["symbol"] not in books or fault["detected_at"] is None
+        books.add(fault["symbol"])
+        found.append((fault, () if often else (pytest.mark.soak,)))
+    return found
+
+
 def plain(number: Decimal) -> str:
     """Without exponent and trailing zeros, as the oracles write numbers."""
     text = f"{number:f}"

@@ -20,7 +20,7 @@ from tests.corpora.disturbances import Fault, Kind
 from tests.corpora.faulty import trial
 from tests.corpora.feeds import FEEDS, Feed
 from tests.corpora.feeds_more import PROVEN
-from tests.corpora.recordings import CORPORA, faults, name_of, oracle, plain, recordings
+from tests.corpora.recordings import CORPORA, drops, name_of, oracle, plain, recordings
 from tests.corpora.reference import Levels
 from tests.corpora.stretches import Stretch, load
 from tests.corpora.watching import Outcome, Proof
@@ -62,23 +62,33 @@ EVERY: Final = [
 LOOPS: Final = ("asyncio", "trio")
 
 DROPS: Final = [
-    pytest.param(feed, path, fault, LOOPS[number % 2], id=f"{name_of(path)}-{fault['drop']}")
+    pytest.param(feed, path, fault, LOOPS[number % 2], id=f"{name_of(path)}-{fault['drop']}", marks=marks)
     for feed in FEEDS
     for path in feed.found()
-    for number, fault in enumerate(faults(path))
+    for number, (fault, marks) in enumerate(drops(path))
 ] or [pytest.param(None, None, None, "", marks=pytest.mark.skip(reason=f"no recordings in {CORPORA}"))]
 """The oracle's faults. Whole recordings are long, so each is played on one event loop, in turns."""
 
-each_recording = pytest.mark.parametrize(("feed", "path"), EVERY)
-each_of_the_first = pytest.mark.parametrize(
-    ("feed", "path"), [each for each in EVERY if each.values[0] in FEEDS]
-)
+
+def in_turns(recordings: list[Any]) -> pytest.MarkDecorator:
+    """These recordings on one event loop each, in turns: `test_any_fault` draws the loop for each of its trials."""
+    return pytest.mark.parametrize(
+        ("feed", "path", "anyio_backend"),
+        [
+            pytest.param(*each.values, loop, id=f"{each.id}-{loop}", marks=each.marks)
+            for each, loop in zip(recordings, cycle(LOOPS), strict=False)
+        ],
+    )
+
+
+each_recording = in_turns(EVERY)
+each_of_the_first = in_turns([each for each in EVERY if each.values[0] in FEEDS])
 
 
 # --- the reference
 
 
-@each_recording
+@pytest.mark.parametrize(("feed", "path"), EVERY)
 def test_the_reference_is_the_oracle(feed: Feed, path: Path) -> None:
     """The reference of the trials has every checkpoint of the oracle, and its digest of every update."""
     expected, reference = oracle(path), load(feed, path).reference

@@ -11,7 +11,7 @@ import anyio
 import pytest
 from attrs import evolve
 from tests.corpora.preparations_more import FAMILIES, Family
-from tests.corpora.recordings import faults, name_of, oracle, recordings
+from tests.corpora.recordings import drops, name_of, oracle, recordings
 from tests.corpora.replays import agrees, opened
 from tests.corpora.sessions import bybit, kucoin
 from tests.corpora.sessions.common import small_instrument
@@ -21,19 +21,21 @@ from venuekit.books import OrderBookTrackerEntry
 from venuekit.tapes import Record, TapePlayer, open_tape
 from venuekit_spec import BookDelta, BookSnapshot, Channel, Dial, InstrumentTable, Topic
 
-EVERY: Final = [
-    pytest.param(family, *each.values, id=each.id, marks=each.marks)
-    for family in FAMILIES
-    for each in recordings(family.recordings)
-]
-
 LOOPS: Final = ("asyncio", "trio")
 
+EVERY: Final = [
+    pytest.param(family, *each.values, LOOPS[number % 2], id=each.id, marks=each.marks)
+    for number, (family, each) in enumerate(
+        (family, each) for family in FAMILIES for each in recordings(family.recordings)
+    )
+]
+"""Whole recordings are long, so each is played on one event loop, in turns."""
+
 DROPS: Final = [
-    pytest.param(family, path, fault, LOOPS[number % 2], id=f"{name_of(path)}-{fault['drop']}")
+    pytest.param(family, path, fault, LOOPS[number % 2], id=f"{name_of(path)}-{fault['drop']}", marks=marks)
     for family in FAMILIES
     for (path,) in (each.values for each in recordings(family.recordings) if not each.marks)
-    for number, fault in enumerate(faults(path))
+    for number, (fault, marks) in enumerate(drops(path))
 ] or [pytest.param(None, None, None, "", marks=pytest.mark.skip(reason="no recordings with faults"))]
 """The oracles' faults, on one event loop each, in turns."""
 
@@ -42,7 +44,7 @@ TOPIC: Final = Topic(Channel.BOOK, LISTED.id)
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(("family", "recording"), EVERY)
+@pytest.mark.parametrize(("family", "recording", "anyio_backend"), EVERY)
 async def test_a_recording_ends_in_the_oracles_books(family: Family, recording: Path, tmp_path: Path) -> None:
     """Every update, every checkpoint and every count of every book is the oracle's, order by order where it is so told."""
     await agrees(recording, tmp_path, family.connector, family.venue, family.prepare)

@@ -23,7 +23,7 @@ from tests.corpora.preparations_sockets import (
     okx_linked,
     without_record,
 )
-from tests.corpora.recordings import CORPORA, faults, name_of, oracle, recordings
+from tests.corpora.recordings import CORPORA, drops, faults, name_of, oracle, recordings
 from tests.corpora.replays import Prepared, Replayed, agrees, opened
 from tests.corpora.sessions import bitfinex as bitfinex_session
 from tests.corpora.sessions import bitget as bitget_session
@@ -169,10 +169,18 @@ CHECKED_FEEDS: Final[tuple[tuple[str, SmallConnector, Callable[[Path, Path], Pre
 """Feeds that show a loss."""
 
 DROPS: Final = [
-    pytest.param(path, connector, prepare, fault, LOOPS[number % 2], id=f"{name_of(path)}-{fault['drop']}")
+    pytest.param(
+        path,
+        connector,
+        prepare,
+        fault,
+        LOOPS[number % 2],
+        id=f"{name_of(path)}-{fault['drop']}",
+        marks=marks,
+    )
     for pattern, connector, prepare in CHECKED_FEEDS
     for path in sorted(CORPORA.glob(f"{pattern}.jsonl.gz"))
-    for number, fault in enumerate(faults(path))
+    for number, (fault, marks) in enumerate(drops(path))
 ] or [pytest.param(*[None] * 4, LOOPS[0], marks=pytest.mark.skip(reason=f"no recordings in {CORPORA}"))]
 """The oracle's faults, on one event loop each, in turns."""
 

@@ -1,4 +1,4 @@
-"""The trials, as tables: ``python -m tests.trials crash|outage|unknown|pacing|events VENUE [RUNS]``, from the root of the
+"""The trials, as tables: ``python -m tests.trials crash|outage|unknown|pacing|events VENUE [RUNS|MILLIONS]``, from the root of the
 repository. ``pacing`` and ``events`` take minutes.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from tempfile import TemporaryDirectory
 
 import anyio
-from tests.trials import crash, outage, pacing
+from tests.trials import crash, order_events, outage, pacing
 from tests.trials.comparing import Findings
 from tests.trials.saying import say
 from tests.trials.venues import ways
@@ -85,6 +85,14 @@ def pace(venue: str, _runs: int) -> int:
     return 0
 
 
+def events(venue: str, millions: int) -> int:
+    """A book order by order over so many million events, with faults; whether it was ever wrong unnoticed."""
+    logging.getLogger("venuekit").setLevel(logging.ERROR)
+    report = anyio.run(order_events.order_events, venue, millions * 1_000_000)
+    table(order_events.rows(report))
+    return int(bool(report.missed) or not report.at_the_end)
+
+
 COUNTS = ("orders", "fills", "lost", "doubled", "wrong")
 
 
@@ -93,11 +101,13 @@ def counts(found: Findings) -> tuple[int, ...]:
     return found.orders, found.fills, found.lost, found.doubled, found.wrong
 
 
-COMMANDS = {"crash": crashes, "outage": outages, "unknown": unknowns, "pacing": pace}
+COMMANDS = {"crash": crashes, "outage": outages, "unknown": unknowns, "pacing": pace, "events": events}
+
+DEFAULTS = {"crash": 20, "events": 1}
 
 
 if __name__ == "__main__":
     what, venue, *more = sys.argv[1:]
     with TemporaryDirectory() as state:
         os.environ["VENUEKIT_STATE"] = state
-        sys.exit(1 if COMMANDS[what](venue, int(more[0]) if more else 20) else 0)
+        sys.exit(1 if COMMANDS[what](venue, int(more[0]) if more else DEFAULTS.get(what, 0)) else 0)

@@ -112,6 +112,7 @@ async def test_a_cancel_that_takes_effect_brings_no_question() -> None:
         order = await resting(account)
         await account.cancel(order)
         asked = venue.till.ops.count("open_orders")
+        await venue.clock.advance(1.0)
         venue.till.orders[order.client_order_id].status = OrderStatus.CANCELED
         await venue.tell(venue.till.orders[order.client_order_id].report)
         await venue.clock.advance(20.0)

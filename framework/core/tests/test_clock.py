@@ -112,6 +112,22 @@ async def test_a_sleeper_that_sleeps_again_is_woken_on_the_way() -> None:
     assert ticks == list(range(60, 3601, 60))
 
 
+async def test_a_task_that_was_just_spawned_starts_before_time_moves() -> None:
+    """What it does first happens at the instant at which it was spawned."""
+    clock = VirtualClock(START)
+    began: list[int] = []
+
+    async def work() -> None:
+        began.append(clock.now())
+        await clock.sleep(1)
+        began.append(clock.now())
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(work)
+        await clock.advance(5)
+        assert began == [START, START + SECOND]
+
+
 async def test_advancing_past_nobody_never_enters_the_loop() -> None:
     """Where no sleeper is due, advance_to is a plain return: other tasks do not run, so a replay pays nothing."""
     clock = VirtualClock(START)

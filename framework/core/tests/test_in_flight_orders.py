@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
@@ -26,6 +26,7 @@ from venuekit.orders import (
     StrayOrder,
     tracker,
 )
+from venuekit.orders.records import OrderRecord
 from venuekit.orders.states import CAUSES, PROVISIONAL_CAUSES, TERMINAL, TRANSITIONS, Cause, following
 from venuekit_spec import (
     SECOND,
@@ -363,6 +364,52 @@ async def test_the_bytes_as_sent_are_kept_no_longer_than_they_may_be_sent_again(
         kept = made.store.load("main", "c1")
         assert kept is not None
         assert (order.payload, kept.record.payload) == (None, None)
+
+
+class CountingStore(SqliteOrderStore):
+    """A store that counts what had to be durable at once."""
+
+    durable: int = 0
+
+    async def submit(self, records: Sequence[OrderRecord]) -> None:
+        """Keep these."""
+        self.durable += 1
+        await super().submit(records)
+
+
+@pytest.mark.parametrize(("noted", "syncs"), [(True, 1), (False, 0)])
+async def test_a_batch_is_noted_as_sent_at_once(noted: bool, syncs: int) -> None:
+    """One write to the disk for all its orders, and only where it must be known after a crash."""
+    async with desk(store := CountingStore()) as at:
+        intents = [NewOrder(PAIR, Side.BUY, Decimal(1), f"c{n}", price=Decimal(100)) for n in range(20)]
+        orders = await at.tracker.submit(intents, noted=noted)
+        before = store.durable
+        await at.tracker.sending(orders, payload=b"signed" if noted else None)
+        assert store.durable == before + syncs
+        kept = [store.load("main", order.client_order_id) for order in orders]
+        assert all(each is not None and each.record.sent == START for each in kept)
+
+
+@pytest.mark.parametrize(
+    ("noted", "sent", "state"),
+    [
+        (True, False, OrderState.REJECTED),
+        (True, True, OrderState.UNKNOWN),
+        (False, False, OrderState.UNKNOWN),
+    ],
+)
+async def test_what_a_crash_leaves_of_an_order_on_its_way(noted: bool, sent: bool, state: OrderState) -> None:
+    """Without the note that it was sent it never left, where that note comes first; otherwise nobody knows."""
+    async with desk() as made:
+        (order,) = await made.tracker.submit(
+            [NewOrder(PAIR, Side.BUY, Decimal(1), "c1", price=Decimal(100))], noted=noted
+        )
+        if sent:
+            await made.tracker.sending([order])
+        async with desk(made.store) as again:
+            left = again.tracker.orders["c1"]
+            assert left.state is state
+            assert len(again.told(OrderCompleted)) == (state is OrderState.REJECTED)
 
 
 async def test_a_cancel_before_the_acknowledgement() -> None:

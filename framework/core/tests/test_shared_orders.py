@@ -13,6 +13,7 @@ from framework.core.tests.trading_venue import ASK, CLAIMS, KEY, PAIR, TradingVe
 from venuekit import (
     Account,
     Exchange,
+    Killed,
     LocalError,
     OrderAccepted,
     OrderState,
@@ -130,13 +131,12 @@ async def test_a_cancel_that_waits_is_sent_by_the_one_that_stays(store: SqliteOr
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(one.buy, PAIR, "1", "100")
                 await venue.clock.settle()
-                (order,) = one.open
-                assert isinstance(await one.cancel(order), OrderUnknown)
+                assert isinstance(await one.cancel(one.open[0]), OrderUnknown)
                 tasks.cancel_scope.cancel()
+            (order,) = two.open
         venue.http.closed = False
         await venue.until(lambda: order.done)
         assert order.state is OrderState.CANCELED
-        assert two.order(order.client_order_id) is order
 
 
 async def test_a_cancel_that_is_broken_off_is_asked_for(store: SqliteOrderStore) -> None:
@@ -198,3 +198,15 @@ async def test_two_paper_accounts_share_no_store(store: SqliteOrderStore) -> Non
         with pytest.raises(LocalError, match="open already with this order store"):
             async with opened(venue, store, **more):
                 pass
+
+
+async def test_the_kill_switch_holds_for_both(store: SqliteOrderStore) -> None:
+    """What one throws keeps the other from placing, until it is reset."""
+    venue = TradingVenue()
+    async with opened(venue, store) as first, opened(venue, store) as second:
+        one, two = await ready(venue, first, second)
+        await one.kill("enough")
+        with pytest.raises(Killed, match="another exchange object"):
+            await two.buy(PAIR, "1", "100")
+        one.revive()
+        assert isinstance(await two.buy(PAIR, "1", "100"), OrderAccepted)

@@ -28,6 +28,7 @@ from venuekit_spec import (
     Engine,
     EngineEvent,
     EngineRefusal,
+    FeeRates,
     InstrumentStatus,
     InsufficientFunds,
     LevelChanged,
@@ -52,6 +53,7 @@ from venuekit_spec import (
 )
 
 D = Decimal
+FREE = FeeRates(D(0), D(0))
 
 
 def test_it_satisfies_the_contract() -> None:
@@ -140,6 +142,21 @@ def test_a_quote_sized_market_sell_sells_for_at_most_that_much() -> None:
     engine.place("ann", order(BUY, 5, 99), 1)
     placed = engine.place("bob", order(SELL, 200, type=OrderType.MARKET, unit=Unit.QUOTE), 2)
     assert (placed.status, placed.filled, placed.spent) == (OrderStatus.FILLED, D("2.02"), D("199.98"))
+
+
+def test_an_instrument_without_steps_costs_no_more_than_is_asked_either() -> None:
+    """What a budget buys is cut, never rounded up; nothing is finer than what is added up exactly."""
+    stepless = instrument(BTC, price=PriceRule(D(0)), size=SizeRule(D(0)))
+    engine = venue(stepless, fees=FREE)
+    deposited = dict(engine.ledger.sums())
+    engine.place("ann", order(SELL, 5, 70_000), 1)
+    placed = engine.place("bob", order(BUY, 90_000, type=OrderType.MARKET, unit=Unit.QUOTE), 2)
+    assert (placed.status, placed.filled) == (OrderStatus.FILLED, D("1.285714285714285714"))
+    assert 0 < 90_000 - placed.spent < D("1e-13")
+    assert engine.ledger.sums() == deposited
+    for wanted in (order(BUY, "1e-19", 1), order(BUY, 1, "1.0000000000000000001")):
+        with pytest.raises(RuleViolated):
+            engine.place("bob", wanted, 3)
 
 
 def test_a_quote_sized_market_sell_needs_all_that_it_would_sell() -> None:
@@ -411,6 +428,18 @@ def test_an_amended_order_keeps_its_place_only_where_the_quantity_falls() -> Non
     taken = engine.amend("cid", ref(bid), 4, price=D(100), quantity=None)
     assert (taken.status, taken.order_id) == (OrderStatus.FILLED, bid.order_id)
     assert engine.order("bob", ref(second)).filled == 1
+
+
+def test_an_order_may_be_amended_with_the_money_that_it_holds() -> None:
+    """All that there is, and not a tick more."""
+    engine = venue()
+    placed = engine.place("bob", order(BUY, 1000, 100), 1)
+    assert money(engine, "bob")["USDT"] == (100_000, 100_000)
+    engine.amend("bob", ref(placed), 2, price=D("99.5"), quantity=None)
+    engine.amend("bob", ref(placed), 2, price=D(80), quantity=D(1250))
+    assert money(engine, "bob")["USDT"] == (100_000, 100_000)
+    with pytest.raises(InsufficientFunds):
+        engine.amend("bob", ref(placed), 2, price=D("80.5"), quantity=None)
 
 
 def test_a_refused_amendment_changes_nothing() -> None:

@@ -340,7 +340,7 @@ def test_positions_never_knew_trades_that_are_taken_back(day: Iterable[tuple[Any
             assert totals == {each.asset: each.total for each in ledger.balances(user)}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(commands(BTC), placements(BTC))
 def test_undoing_the_last_trades_gives_the_money_of_before(
     day: Iterable[tuple[Any, ...]], last: tuple[Any, ...]
@@ -444,7 +444,7 @@ def simple_orders(draw: st.DrawFn) -> tuple[str, NewOrder, SelfTradePrevention]:
     return draw(users), wanted, draw(st.sampled_from(SelfTradePrevention))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(simple_orders(), min_size=8, max_size=50))
 def test_matching_is_that_of_a_naive_model(
     orders: list[tuple[str, NewOrder, SelfTradePrevention]],

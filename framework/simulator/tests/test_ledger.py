@@ -63,5 +63,6 @@ def test_cuts_go_towards_zero() -> None:
     """Fees and rebates have eight decimals; sizes are cut down to their step; text has no exponent."""
     assert (cut(D("0.123456789")), cut(D("-0.123456789"))) == (D("0.12345678"), D("-0.12345678"))
     assert (floored(D("1.27"), D("0.05")), floored(D("1.27"), D(0))) == (D("1.25"), D("1.27"))
+    assert floored(D(9) / 7, D(0)) == D("1.285714285714285714")
     assert (quantum(D("0.50")), quantum(D(10)), quantum(D(0))) == (D("0.1"), D(1), None)
     assert plain(D("1E-7")) == "0.0000001"

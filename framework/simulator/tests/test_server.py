@@ -26,7 +26,7 @@ from venuekit.drivers.httpx_http import HttpxTransport
 from venuekit.loader import load_connector
 from venuekit_simulator import Fault, FaultKind, FaultPlan, LocalVenue, MachineClock
 from venuekit_simulator.cli import command
-from venuekit_simulator.plugins import PORT, DialectError, installed_dialects, load_dialect, local_port
+from venuekit_simulator.plugins import PORT, DialectError, load_dialect, local_port
 from venuekit_simulator.server import listen, serve
 from venuekit_spec import CONNECTORS, CallKind, DeadlinePassed, Dial, HttpRequest, LocalError, NetworkError
 
@@ -229,7 +229,7 @@ def test_an_unknown_dialect_names_the_installed_ones() -> None:
         load_dialect("exchange_aa")
 
 
-@pytest.mark.parametrize("venue", installed_dialects())
+@pytest.mark.parametrize("venue", ["exchange_a", "kraken"])
 def test_a_venue_is_where_its_connector_expects_it(venue: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command without options serves at the address of the environment `local`; a port that is named is taken."""
     served: list[str] = []

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Final, NoReturn
 
-from venuekit_simulator.exact import EXACT
+from venuekit_simulator.exact import EXACT, FINEST
 from venuekit_simulator.triggers import TRIGGERED
 from venuekit_spec import (
     EngineRefusal,
@@ -64,7 +64,7 @@ def check_order(order: NewOrder, instrument: Instrument, reference: Decimal, now
     _check_shape(order, instrument, now)
     check_status(order, instrument)
     for price in (order.price, order.trigger_price):
-        if price is not None and not instrument.price.allows(price):
+        if price is not None and not _is_price(price, instrument):
             broken(EngineRefusal.PRICE, f"the price {price} is not one that {instrument.id} allows")
     _check_quantity(order, instrument)
     _check_notional(order, instrument, reference)
@@ -97,6 +97,11 @@ def _check_shape(order: NewOrder, instrument: Instrument, now: Instant) -> None:
         broken(EngineRefusal.UNSUPPORTED, "a reduce-only order is sized in base units")
 
 
+def _is_price(price: Decimal, instrument: Instrument) -> bool:
+    rule = instrument.price
+    return rule.allows(price) and (bool(rule.tick) or not EXACT.remainder(price, FINEST))
+
+
 def _check_quantity(order: NewOrder, instrument: Instrument) -> None:
     rule, quantity, market = instrument.size, order.quantity, order.type not in PRICED
     if not quantity.is_finite() or not 0 < quantity <= _LARGEST_SIZE:
@@ -108,8 +113,8 @@ def _check_quantity(order: NewOrder, instrument: Instrument) -> None:
         minimum, maximum = rule.market_minimum or rule.minimum, rule.market_maximum or rule.maximum
     else:
         step, minimum, maximum = rule.step, rule.minimum, rule.maximum
-    if step and EXACT.remainder(quantity, step):
-        broken(EngineRefusal.QUANTITY, f"the quantity {quantity} is not a multiple of {step}")
+    if EXACT.remainder(quantity, step or FINEST):
+        broken(EngineRefusal.QUANTITY, f"the quantity {quantity} is not a multiple of {step or FINEST}")
     if minimum is not None and quantity < minimum:
         broken(EngineRefusal.QUANTITY, f"the quantity {quantity} is below the smallest, {minimum}")
     if maximum is not None and quantity > maximum:

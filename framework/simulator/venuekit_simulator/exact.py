@@ -1,8 +1,8 @@
 """Exact arithmetic: nothing that the venue adds or multiplies is ever rounded, but fees and shares of a cost, by a stated rule.
 
 The default context of `decimal` rounds at 28 digits (also at a mere minus sign), which a price times a size may exceed. So
-sums and products are made by `EXACT`, which has 100: `checks` bounds what comes in. Divisions are only made where the result
-is cut to a step afterwards.
+sums and products are made by `EXACT`, which has 100: `checks` bounds what comes in, in size and in decimals. Divisions are only
+made where the result is cut to a step afterwards.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ ZERO: Final = Decimal(0)
 FEE_QUANTUM: Final = Decimal("1e-8")
 """Fees and realised profits are cut to eight decimals, towards zero: nobody pays more than the rate says."""
 
+FINEST: Final = Decimal("1e-18")
+"""The step of prices and quantities where the instrument has none."""
+
 
 def cut(amount: Decimal) -> Decimal:
     """An amount as it is charged: eight decimals, towards zero."""
@@ -31,8 +34,9 @@ def cut(amount: Decimal) -> Decimal:
 
 
 def floored(value: Decimal, step: Decimal) -> Decimal:
-    """The largest multiple of `step` that is not above `value`; the value itself where there is no step."""
-    return EXACT.multiply(EXACT.divide_int(value, step), step) if step else value
+    """The largest multiple of `step` (of `FINEST` where that is zero) that is not above `value`."""
+    step = step or FINEST
+    return EXACT.multiply(EXACT.divide_int(value, step), step)
 
 
 def quantum(step: Decimal) -> Decimal | None:

@@ -5,7 +5,8 @@
 - An order holds margin for all that remains of it, a position for its cost; reduce-only orders hold nothing.
 - A position has a quantity (negative: short) and a cost, the signed quote that it was bought for. A trade that reduces it
   realises profit: the difference goes to the balance and leaves the cost, so balances minus costs are conserved exactly.
-- Fees are paid from the balance. Nobody is liquidated: a loss may take a balance below zero, and then nothing new is taken.
+- Fees are paid from the balance, and nothing is held for them. Nobody is liquidated: fees and losses may take what is free, and
+  the balance, below zero, and then nothing new is taken.
 """
 
 from __future__ import annotations

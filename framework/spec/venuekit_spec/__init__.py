@@ -105,6 +105,7 @@ from venuekit_spec.instruments import (
     PriceRule,
     SizeRule,
 )
+from venuekit_spec.listening import PublicData, PublicSession, Stream
 from venuekit_spec.messages import (
     BookChecksum,
     BookDelta,
@@ -331,6 +332,8 @@ __all__ = [
     "Position",
     "PositionChanged",
     "PriceRule",
+    "PublicData",
+    "PublicSession",
     "RateLimited",
     "RatePool",
     "Redial",
@@ -363,6 +366,7 @@ __all__ = [
     "SocketRequest",
     "SocketResponse",
     "StatusChange",
+    "Stream",
     "StreamSequence",
     "SyncRule",
     "TimeInForce",
@@ -397,6 +401,7 @@ __all__ = [
     "http",
     "instant_of",
     "no_limit_report",
+    "plain_text",
     "retry_after",
     "seconds_between",
     "shown_url",

@@ -31,6 +31,7 @@ BTC_USD: dict[str, Any] = {
     "status_message": "",
     "auction_mode": False,
 }
+ETH_USD = {**BTC_USD, "id": "ETH-USD", "base_currency": "ETH"}
 
 
 def products(*each: object) -> bytes:
@@ -55,11 +56,23 @@ def test_a_product_with_its_rules() -> None:
     assert instrument.float_keys
 
 
-def test_the_pair_comes_from_the_id() -> None:
-    """The auction product that calls its base currency BTC is another instrument than the one that is BTC's."""
-    table = InstrumentTable(read_instruments(products(BTC_USD, {**BTC_USD, "id": "BTCAUCTION-USD"})))
-    assert list(table) == ["BTC-USD", "BTCAUCTION-USD"]
-    assert table["BTCAUCTION-USD"].base == "BTCAUCTION"
+def test_the_pair_comes_from_the_currencies() -> None:
+    """A product's id is a name, whatever it looks like: the pair is that of the two currencies."""
+    [instrument] = read_instruments(products({**BTC_USD, "id": "ETH-EUR"}))
+    assert (instrument.id, instrument.base, instrument.quote) == ("BTC-USD", "BTC", "USD")
+    assert dict(instrument.native) == {"rest": "ETH-EUR", "socket": "ETH-EUR"}
+
+
+@pytest.mark.parametrize("auction_first", [False, True])
+def test_the_namesake_is_the_market_of_a_pair(
+    caplog: pytest.LogCaptureFixture, *, auction_first: bool
+) -> None:
+    """Of two products with the same currencies the one named as the pair counts, and the other is told."""
+    auction = {**BTC_USD, "id": "BTCAUCTION-USD", "quote_increment": "0.1"}
+    listed = (auction, BTC_USD) if auction_first else (BTC_USD, auction)
+    [instrument] = read_instruments(products(*listed))
+    assert (instrument.native["rest"], instrument.price.tick) == ("BTC-USD", Decimal("0.01"))
+    assert "BTCAUCTION-USD, as BTC-USD is BTC-USD" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -87,7 +100,7 @@ def test_statuses(fields: dict[str, Any], status: InstrumentStatus) -> None:
 
 def test_flags_may_be_absent() -> None:
     """A product without flags and without a smallest notional is tradable, without that rule."""
-    fields = ("id", "quote_increment", "base_increment", "status")
+    fields = ("id", "base_currency", "quote_currency", "quote_increment", "base_increment", "status")
     [instrument] = read_instruments(products({name: BTC_USD[name] for name in fields}))
     assert (instrument.status, instrument.minimum_notional) == (InstrumentStatus.TRADING, None)
 
@@ -102,10 +115,11 @@ def test_a_notional_of_zero_is_no_rule(least: str | None) -> None:
 @pytest.mark.parametrize(
     "bad",
     [
-        {"id": "BTCUSD"},
-        {"id": "BTC-USD-PERP"},
-        {"id": "-USD"},
-        {"id": "BTC-"},
+        {"id": ""},
+        {"id": None},
+        {"base_currency": ""},
+        {"quote_currency": ""},
+        {"quote_currency": None},
         {"quote_increment": "0"},
         {"quote_increment": "-0.01"},
         {"base_increment": "NaN"},
@@ -119,7 +133,7 @@ def test_a_notional_of_zero_is_no_rule(least: str | None) -> None:
 def test_a_bad_product_costs_itself(bad: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
     """A product that cannot be understood is left out with a warning; the others are there."""
     with caplog.at_level(logging.WARNING):
-        found = read_instruments(products({**BTC_USD, **bad}, {**BTC_USD, "id": "ETH-USD"}, 7))
+        found = read_instruments(products({**BTC_USD, **bad}, ETH_USD, 7))
     assert [instrument.id for instrument in found] == ["ETH-USD"]
     assert len(caplog.records) == 2
 
@@ -146,5 +160,5 @@ def test_a_body_that_is_no_list_is_malformed(body: bytes) -> None:
 )
 def test_any_product_is_read_or_left_out(fields: dict[str, Any]) -> None:
     """Whatever its fields hold, a product never takes the others with it, and what is read makes a table."""
-    found = read_instruments(products({**BTC_USD, **fields}, {**BTC_USD, "id": "ETH-USD"}))
+    found = read_instruments(products({**BTC_USD, **fields}, ETH_USD))
     assert "ETH-USD" in InstrumentTable(found)

@@ -1,11 +1,14 @@
 """Products -> instruments.
 
-The canonical id is the product's own, which is BASE-QUOTE already. The two currencies are read from it too, the one place
-where a name is taken apart: ``BTCAUCTION-USD`` says that its base currency is BTC, as ``BTC-USD`` does.
+The canonical id is made of the two currencies that the product names; its own id is a name, and is never taken apart.
+Two products may name the same two: ``BTCAUCTION-USD``, a market for auctions, says that its base currency is BTC, as
+``BTC-USD`` does. The one that bears the pair's name is the pair's market, and the other is left out with a warning.
 
 =====================================  ======================================================
 field                                  becomes
 =====================================  ======================================================
+id                                     the name, for REST and for the socket
+base_currency, quote_currency          base, quote, and the canonical id
 quote_increment                        `PriceRule`: tick and smallest price; step of quote sizes
 base_increment                         `SizeRule`: step
 min_market_funds                       smallest notional, of limit orders too
@@ -74,7 +77,8 @@ _product = msgspec.json.Decoder(Product)
 def read_instruments(body: bytes) -> list[Instrument]:
     """The body of /products -> its instruments. Raises `MalformedMessage` if the body is none.
 
-    A product whose own entry cannot be understood, or comes twice, is left out with a warning and costs no other.
+    A product whose own entry cannot be understood, or whose pair another product is the market of, is left out with a
+    warning and costs no other.
     """
     found: dict[str, Instrument] = {}
     for raw in decode(_products, body, PRODUCTS, venue=VENUE):
@@ -83,19 +87,30 @@ def read_instruments(body: bytes) -> list[Instrument]:
         except MalformedMessage as error:
             _log.warning("an instrument is left out: %s", error)
             continue
-        if instrument.id in found:
-            _log.warning("an instrument is left out: %s is not the only one", instrument.id)
-        found.setdefault(instrument.id, instrument)
+        first = found.setdefault(instrument.id, instrument)
+        if first is instrument:
+            continue
+        kept, other = (instrument, first) if _is_namesake(instrument, first) else (first, instrument)
+        _log.warning("an instrument is left out: %s, as %s is %s", _name(other), kept.id, _name(kept))
+        found[kept.id] = kept
     return list(found.values())
+
+
+def _name(instrument: Instrument) -> str:
+    return instrument.native["rest"]
+
+
+def _is_namesake(instrument: Instrument, other: Instrument) -> bool:
+    """Whether this one, and not the other, is called as its pair is."""
+    return _name(instrument) == instrument.id != _name(other)
 
 
 def _instrument(raw: Raw) -> Instrument:
     """One product. Raises `MalformedMessage`."""
     product = decode(_product, raw, PRODUCTS, venue=VENUE)
     where = f"{PRODUCTS} {product.id}"
-    base, _, quote = product.id.partition("-")
-    if not base or not quote or "-" in quote:
-        raise MalformedMessage("the id is no pair", venue=VENUE, topic=where, frame=bytes(raw))
+    if not product.id or not product.base_currency or not product.quote_currency:
+        raise MalformedMessage("a name is empty", venue=VENUE, topic=where, frame=bytes(raw))
 
     def step(number: Decimal) -> Decimal:
         if not number.is_finite() or number <= 0 or abs(number.adjusted()) > MAGNITUDE:
@@ -105,10 +120,10 @@ def _instrument(raw: Raw) -> Instrument:
     tick, lot = step(product.quote_increment), step(product.base_increment)
     least = product.min_market_funds
     return Instrument(
-        id=product.id,
+        id=f"{product.base_currency}-{product.quote_currency}",
         kind=InstrumentKind.SPOT,
-        base=base,
-        quote=quote,
+        base=product.base_currency,
+        quote=product.quote_currency,
         native={"rest": product.id, "socket": product.id},
         price=PriceRule(tick, minimum=tick),
         size=SizeRule(lot, quote_step=tick),

@@ -312,6 +312,8 @@ class Product(Struct, frozen=True, kw_only=True):
     """
 
     id: str
+    base_currency: str
+    quote_currency: str
     quote_increment: Decimal
     base_increment: Decimal
     status: str

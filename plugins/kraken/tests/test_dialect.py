@@ -12,7 +12,7 @@ import pytest
 from venuekit_kraken.checksum import book_checksum
 from venuekit_kraken.dialect import accounts, listings, serve
 from venuekit_simulator.engine import MatchingEngine
-from venuekit_simulator.market_flow import RandomFlow
+from venuekit_simulator.market_flow import MAKER, RandomFlow
 from venuekit_spec import (
     MILLISECOND,
     SECOND,
@@ -21,6 +21,7 @@ from venuekit_spec import (
     HttpRequest,
     HttpResponse,
     Instant,
+    OrderRef,
     RefusalKind,
     Send,
     ServerOutputs,
@@ -81,10 +82,21 @@ class Client:
         """The market moves, every seven milliseconds."""
         for _ in range(steps):
             self.flow.step(self.now)
-            for event in self._events:
-                self._take(self._session.event(event, self.now))
-            self._events.clear()
+            self._tell()
             self.pass_time(self.now + 7 * MILLISECOND)
+
+    def withdraw(self, instrument: str, price: Decimal) -> None:
+        """Whoever keeps the market cancels all orders at a price."""
+        for order in self.engine.open_orders(MAKER):
+            if order.intent.instrument == instrument and order.intent.price == price:
+                named = OrderRef(instrument, order_id=order.order_id)
+                self.engine.cancel(MAKER, named, self.now)
+        self._tell()
+
+    def _tell(self) -> None:
+        for event in self._events:
+            self._take(self._session.event(event, self.now))
+        self._events.clear()
 
     def _take(self, outputs: ServerOutputs) -> None:
         for output in outputs:
@@ -207,6 +219,16 @@ def test_a_client_that_cuts_to_its_depth_has_the_book_of_each_checksum(depth: in
             sides[name] = {price: levels[price] for price in best}
         bids, asks = ([(f"{p:f}", f"{q:f}") for p, q in sides[name].items()] for name in ("bids", "asks"))
         assert told["checksum"] == book_checksum(bids, asks, instrument)
+
+
+def test_a_book_shorter_than_its_depth_tells_of_its_last_level() -> None:
+    """Where a side has fewer levels than the client's depth it cuts nothing, so the removal of the worst level is told."""
+    client = Client()
+    _, snapshot = client.ask("subscribe", "book", "BTC/USD", depth=1000)
+    worst = Decimal(snapshot["data"][0]["asks"][-1]["price"])
+    client.withdraw("BTC-USD", worst)
+    removed = [row for each in client.read() for row in each["data"][0]["asks"]]
+    assert removed == [{"price": worst, "qty": 0}]
 
 
 def test_trades_of_a_symbol_are_numbered_without_a_hole() -> None:

@@ -183,7 +183,7 @@ class Reconciler:
         else:
             left = 10 * PERIOD - waited
         if self._missing_since is not None:
-            left = min(left, max(WATCH, min(seconds_between(self._missing_since, now) / 2, PERIOD) - waited))
+            left = min(left, self._until_asked(self._missing_since, now))
         if self._retry is not None:
             left = min(left, seconds_between(now, self._retry))
         return max(left, SHORTEST)
@@ -200,7 +200,7 @@ class Reconciler:
             self._missing_since = None
         elif self._missing_since is None:
             self._missing_since = now  # the stream may bring them: looked at again next time
-        elif self._waited(now) >= min(seconds_between(self._missing_since, now) / 2, PERIOD):
+        elif self._until_asked(self._missing_since, now) <= 0:
             return "orders that must be asked for"
         life = self._last_life() if self._streams else None
         if life is None:
@@ -208,6 +208,11 @@ class Reconciler:
         if waits and seconds_between(life, now) >= SILENCE and self._waited(now) >= SILENCE:
             return "the user stream is silent"
         return "from time to time" if self._waited(now) >= 10 * PERIOD else ""
+
+    def _until_asked(self, since: Instant, now: Instant) -> Seconds:
+        """How long until orders are asked for that must be since that instant: the longer they are, the rarer."""
+        missing = seconds_between(since, now)
+        return max(WATCH - missing, max(WATCH, min(missing / 2, PERIOD)) - self._waited(now))
 
     def _waited(self, now: Instant) -> Seconds:
         return seconds_between(self._last, now)

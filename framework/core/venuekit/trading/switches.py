@@ -1,8 +1,8 @@
 """Two switches: ours, that stops an account for good, and the venue's, that acts when we are gone.
 
-The kill switch survives a restart: it is a mark in the order store that only rises, odd while it is thrown. So it holds for every
-exchange object of this process that has the account open with that store. The dead man's
-switch is re-armed at a third of its time-out, and sooner after a failure, until it is disarmed or the exchange is closed.
+The kill switch survives a restart: it is a mark in the order store that only rises, odd while it is thrown. So it holds for
+every exchange object of this process that has the account open with that store; the one that threw it also resets it. The dead
+man's switch is re-armed at a third of its time-out, and sooner after a failure, until it is disarmed or the exchange is closed.
 What the venue then does with it is the point of it.
 """
 
@@ -36,8 +36,8 @@ class Kill:
 
     def check(self) -> None:
         """Raise `Killed` while it is thrown."""
-        if not self.reason and self._store.mark(self._mark) % 2:
-            self.reason = ELSEWHERE
+        if self.reason in {"", ELSEWHERE}:
+            self.reason = ELSEWHERE if self._store.mark(self._mark) % 2 else ""
         if self.reason:
             raise Killed(f"the kill switch of {self._desk.account} is thrown: {self.reason}")
 

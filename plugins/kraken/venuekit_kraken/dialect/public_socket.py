@@ -206,7 +206,7 @@ class PublicSocket:
         if book is None:
             return ()
         before, book.sides = book.sides, self._best(id_, book.depth)
-        rows = {side: _difference(before[side], now_, side) for side, now_ in book.sides.items()}
+        rows = {side: _difference(before[side], now_, side, book.depth) for side, now_ in book.sides.items()}
         if not any(rows.values()):
             return ()
         top = {side: [*levels.items()][:LEVELS] for side, levels in book.sides.items()}
@@ -320,9 +320,12 @@ def method_of(frame: str | bytes) -> str:
         return ""
 
 
-def _difference(before: Levels, now: Levels, side: Side) -> list[tuple[Decimal, Decimal]]:
-    """What leads from one side to another, for a client that cuts to the depth by itself."""
-    worst = next(reversed(now), None)
+def _difference(before: Levels, now: Levels, side: Side, depth: int) -> list[tuple[Decimal, Decimal]]:
+    """What leads from one side to another, for a client that cuts to the depth by itself.
+
+    A client with fewer levels than that cuts nothing, and is told of each that goes.
+    """
+    worst = next(reversed(now)) if len(now) == depth else None
     gone = [
         (price, Decimal(0))
         for price in before.keys() - now.keys()

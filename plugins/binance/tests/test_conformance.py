@@ -1,0 +1,5 @@
+from venuekit_testkit import ConnectorSuite
+
+
+class TestBinance(ConnectorSuite):
+    venue = "binance"

@@ -1,0 +1,5 @@
+from venuekit_testkit import ConnectorSuite
+
+
+class TestCoinbaseExchange(ConnectorSuite):
+    venue = "coinbase_exchange"

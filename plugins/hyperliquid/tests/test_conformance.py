@@ -1,0 +1,5 @@
+from venuekit_testkit import ConnectorSuite
+
+
+class TestHyperliquid(ConnectorSuite):
+    venue = "hyperliquid"

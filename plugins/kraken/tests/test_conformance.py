@@ -1,0 +1,5 @@
+from venuekit_testkit import ConnectorSuite
+
+
+class TestKraken(ConnectorSuite):
+    venue = "kraken"
