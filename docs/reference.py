@@ -67,7 +67,8 @@ def page() -> str:
     return "\n".join(parts).rstrip() + "\n"
 
 
-def _documentation(thing: Any, name: str) -> str:
+def documented(thing: Any, name: str) -> str:
+    """What a thing says of itself, as Markdown. Raises `Undocumented`."""
     told = inspect.cleandoc(getattr(thing, "__doc__", None) or "")
     if not told or told.startswith(f"{getattr(thing, '__name__', name)}("):  # what attrs writes by itself
         raise Undocumented(name)
@@ -96,20 +97,20 @@ def _hooks() -> Iterator[str]:
     yield "\n## Hooks\n"
     for name in hooks.hook_names():
         function = getattr(hooks, name)
-        yield f"### `{_signature(name, function)}`\n\n{_documentation(function, name)}\n"
+        yield f"### `{_signature(name, function)}`\n\n{documented(function, name)}\n"
 
 
 def _protocols() -> Iterator[str]:
     yield "## Protocols\n"
     for name in ORDER:
         protocol = getattr(venuekit_spec, name)
-        yield f"### {name}\n\n{_documentation(protocol, name)}\n"
+        yield f"### {name}\n\n{documented(protocol, name)}\n"
         for member, value in vars(protocol).items():
             if member.startswith("_"):
                 continue
             function = value.fget if isinstance(value, property) else value
             if inspect.isfunction(function):
-                told = _documentation(function, f"{name}.{member}")
+                told = documented(function, f"{name}.{member}")
                 shown = member if isinstance(value, property) else _signature(member, function)
                 yield f"- `{shown}`\n\n{_indented(told)}\n"
 
@@ -126,11 +127,13 @@ def _values() -> Iterator[str]:
         ours = inspect.isclass(value) and value.__module__.startswith("venuekit_spec")
         if ours and name not in ORDER and not issubclass(value, Exception):
             by_module.setdefault(value.__module__.rpartition(".")[2], []).append(name)
-    for module in sorted(by_module, key=lambda each: (list(MODULES).index(each) if each in MODULES else 99, each)):
+    for module in sorted(
+        by_module, key=lambda each: (list(MODULES).index(each) if each in MODULES else 99, each)
+    ):
         yield f"### {MODULES.get(module, module.capitalize())}\n"
         for name in by_module[module]:
             value = getattr(venuekit_spec, name)
-            yield f"#### {name}\n\n{_documentation(value, name)}\n"
+            yield f"#### {name}\n\n{documented(value, name)}\n"
             yield from _members(value)
 
 
@@ -179,7 +182,7 @@ def _errors() -> Iterator[str]:
     for name in venuekit_spec.__all__:
         value = getattr(venuekit_spec, name)
         if inspect.isclass(value) and issubclass(value, venuekit_spec.VenuekitError):
-            told = _documentation(value, name).split("\n\n")[0].replace("\n", " ").replace("|", "\\|")
+            told = documented(value, name).split("\n\n")[0].replace("\n", " ").replace("|", "\\|")
             outcome = value.outcome.value
             yield f"| `{name}` | `{value.__base__.__name__}` | {'yes' if value.retryable else 'no'} | {outcome} | {told} |"
     yield ""

@@ -3,8 +3,8 @@
 1. A block of ``python`` with a path behind the word is a file: ``python venuekit_tiny/session.py``. Any other language too.
 2. Any other block of ``python`` is run, and may await at its top level, as in ``python -m asyncio``. All blocks of a page share
    their names. Each top-level awaiting block has an event loop of its own.
-3. A block of ``console`` is a shell session. Of its lines, those that begin with ``$`` are run: ``venuekit ...`` in this
-   process, ``export NAME=value`` and ``chmod MODE FILE`` by their effect, ``pip install`` by whether there are such distributions.
+3. A block of ``console`` is a shell session. Its lines that begin with ``$`` are run: ``venuekit ...`` in this process, ``export NAME=value``
+   and ``chmod MODE FILE`` by their effect, ``pip install`` by whether there are such distributions.
    The lines below are its output; ``# exit code N`` behind a command is how it ends, 0 where nothing is said.
 4. A block of ``text`` right behind one of ``python`` is what that prints.
 5. In outputs ``...`` stands for anything, and white space counts as one blank.
@@ -137,13 +137,16 @@ class Reader:
         (place / "entry_points.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
         needs = "".join(f"Requires-Dist: {each}\n" for each in told.get("dependencies", ()))
         (place / "METADATA").write_text(
-            f"Metadata-Version: 2.1\nName: {told['name']}\nVersion: {told['version']}\n{needs}", encoding="utf-8"
+            f"Metadata-Version: 2.1\nName: {told['name']}\nVersion: {told['version']}\n{needs}",
+            encoding="utf-8",
         )
         self.monkeypatch.syspath_prepend(str(self.folder))
 
     def _run(self, block: Block) -> None:
         source = "\n" * block.line + self._meant(block.text)
-        code = compile(source, str(block.page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        code = compile(
+            source, str(block.page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True
+        )
         out = io.StringIO()
         with contextlib.redirect_stdout(out):
             if code.co_flags & inspect.CO_COROUTINE:
@@ -159,7 +162,9 @@ class Reader:
     def _type(self, block: Block) -> None:
         for command, shown in _sessions(block.text):
             typed = _EXIT.search(command)
-            code, out = self._command(shlex.split(self._meant(command[: typed.start()] if typed else command)))
+            code, out = self._command(
+                shlex.split(self._meant(command[: typed.start()] if typed else command))
+            )
             assert code == (int(typed[1]) if typed else 0), f"{block}: {command}: exit code {code}\n{out}"
             assert not shown or alike(self._meant(shown), out), f"{block}: {command}\n{out}"
 
@@ -177,6 +182,8 @@ class Reader:
                 return 0, ""
             case ["venuekit", "venue", "start", *more]:
                 return 0, self._start(more)
+            case ["venuekit", "check", venue]:  # a page is followed on each loop, and so checks on both
+                return self._venuekit(["check", venue, "--loop", self.loop])
             case ["venuekit", *arguments]:
                 return self._venuekit(arguments)
         raise AssertionError(f"a page types nothing like {shlex.join(words)}")

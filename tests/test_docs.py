@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import ast
 import re
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+from attrs import frozen
 
 import venuekit
-from venuekit.cli import COMMANDS
+from docs import reference
+from venuekit.cli import COMMANDS, PLUGINS
 from venuekit_spec import Channel
+from venuekit_spec.hooks import hook_names
+from venuekit_testkit import checks
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -67,10 +72,54 @@ def test_the_example_of_the_spec_runs() -> None:
     exec(compile(example_of(page), str(page), "exec"), {"__name__": "spec_readme"})
 
 
+def commands() -> set[str]:
+    """The commands of the core, and those that distributions of this repository add."""
+    return set(COMMANDS) | {
+        entry.name for entry in entry_points(group=PLUGINS) if entry.value.startswith("venuekit")
+    }
+
+
 def test_the_commands_of_the_readme_are_the_commands() -> None:
     """The README shows each command of the command line."""
     block = README.split("## On the command line")[1].split("##")[0]
-    assert set(re.findall(r"^venuekit (\w+)", block, re.MULTILINE)) == set(COMMANDS)
+    assert set(re.findall(r"^venuekit (\w+)", block, re.MULTILINE)) == commands()
+
+
+def test_the_reference_is_up_to_date() -> None:
+    """The page is what `python -m docs.reference` writes; what says nothing of itself cannot be written."""
+    assert reference.PAGE.read_text(encoding="utf-8") == reference.page(), "run: python -m docs.reference"
+
+
+def test_the_reference_has_every_hook_check_and_command() -> None:
+    """Each has a heading of its own."""
+    headings = re.findall(r"^#+ (.*)$", reference.PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    told = set(headings)
+    assert {
+        name for name in hook_names() if not any(each.startswith(f"`{name}(") for each in headings)
+    } == set()
+    assert {check.id for check in checks()} <= told
+    assert {
+        name for name in commands() if not any(f"{each} ".startswith(f"venuekit {name} ") for each in told)
+    } == set()
+
+
+def test_an_undocumented_value_is_told() -> None:
+    """The writer of the reference refuses what has no docstring, and what attrs or msgspec wrote in its place."""
+
+    @frozen
+    class Silent:
+        x: int
+
+    for thing in (Silent, lambda: None):
+        with pytest.raises(reference.Undocumented):
+            reference.documented(thing, "x")
+
+
+def test_every_connector_is_in_the_readme() -> None:
+    """Each distribution in plugins/ has a row in the table."""
+    told = set(re.findall(r"`(venuekit-[\w-]+)`", README))
+    folders = {path.parent.name for path in REPOSITORY.glob("plugins/*/pyproject.toml")}
+    assert {f"venuekit-{folder.replace('_', '-')}" for folder in folders} <= told
 
 
 def test_the_readme_sets_up_with_two_commands() -> None:
@@ -81,7 +130,7 @@ def test_the_readme_sets_up_with_two_commands() -> None:
 def test_links_lead_somewhere() -> None:
     """Each relative link of the pages leads to a file."""
     for page in (*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md")):
-        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 

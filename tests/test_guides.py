@@ -12,8 +12,6 @@ from tests.pages import Reader
 
 DOCS: Final = Path(__file__).resolve().parents[1] / "docs"
 
-Page = Path
-
 
 @pytest.fixture
 def reader(anyio_backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
@@ -28,3 +26,8 @@ def reader(anyio_backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_the_users_guide_runs(reader: Reader) -> None:
     """Every block of the user's guide does what it says, against a venue on this machine."""
     assert reader.follow(DOCS / "users-guide.md") >= 40
+
+
+def test_the_authors_guide_runs(reader: Reader) -> None:
+    """The connector of the author's guide is written, read, traded with, and passes the suite."""
+    assert reader.follow(DOCS / "authors-guide.md") >= 18

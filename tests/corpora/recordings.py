@@ -25,6 +25,7 @@ from venuekit_spec import Side
 REPOSITORY = Path(__file__).resolve().parents[2]
 CORPORA = Path(os.environ.get("VENUEKIT_CORPORA") or REPOSITORY.parent / "shared" / "corpora")
 ORACLES = CORPORA.parent / "oracle"
+LOOPS = ("asyncio", "trio")
 
 
 def recordings(pattern: str) -> list[Any]:
@@ -34,6 +35,22 @@ def recordings(pattern: str) -> list[Any]:
         return [pytest.param(path, id=name_of(path)) for path in found]
     reason = f"no recording {pattern} in {CORPORA}"
     return [pytest.param(Path(), id=pattern, marks=pytest.mark.skip(reason=reason))]
+
+
+def each_on_a_loop(pattern: str) -> pytest.MarkDecorator:
+    """`recordings` as the arguments `recording` and `anyio_backend` of a test: each on one event loop, in turns by its name.
+
+    For whole recordings, which are long; what the core does is tried on both loops by its own tests.
+    """
+    every = sorted(CORPORA.glob("*.jsonl.gz"))
+    found = [
+        pytest.param(
+            path, LOOPS[(every.index(path) if path in every else 0) % 2], id=each.id, marks=each.marks
+        )
+        for each in recordings(pattern)
+        for path in each.values
+    ]
+    return pytest.mark.parametrize(("recording", "anyio_backend"), found)
 
 
 def name_of(path: Path) -> str:

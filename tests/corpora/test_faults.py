@@ -20,7 +20,7 @@ from tests.corpora.disturbances import Fault, Kind
 from tests.corpora.faulty import trial
 from tests.corpora.feeds import FEEDS, Feed
 from tests.corpora.feeds_more import PROVEN
-from tests.corpora.recordings import CORPORA, drops, name_of, oracle, plain, recordings
+from tests.corpora.recordings import CORPORA, LOOPS, drops, name_of, oracle, plain, recordings
 from tests.corpora.reference import Levels
 from tests.corpora.stretches import Stretch, load
 from tests.corpora.watching import Outcome, Proof
@@ -58,8 +58,6 @@ EVERY: Final = [
     for feed in (*FEEDS, *PROVEN)
     for each in recordings(feed.recordings)
 ]
-
-LOOPS: Final = ("asyncio", "trio")
 
 DROPS: Final = [
     pytest.param(feed, path, fault, LOOPS[number % 2], id=f"{name_of(path)}-{fault['drop']}", marks=marks)

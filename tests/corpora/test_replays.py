@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.corpora.preparations import binance_spot, coinbase_exchange, hyperliquid, kraken_v2, lines
-from tests.corpora.recordings import oracle, recordings
+from tests.corpora.recordings import each_on_a_loop, oracle, recordings
 from tests.corpora.replays import agrees
 
 import venuekit_binance
@@ -28,19 +28,19 @@ from venuekit_spec import (
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.parametrize("recording", recordings("BINANCE_SPOT_*"))
+@each_on_a_loop("BINANCE_SPOT_*")
 async def test_binance_spot(recording: Path, tmp_path: Path) -> None:
     """REST snapshots joined to id ranges: every update, every checkpoint and every count is the oracle's."""
     await agrees(recording, tmp_path, venuekit_binance, "binance", binance_spot)
 
 
-@pytest.mark.parametrize("recording", recordings("KRAKEN_V1_*"))
+@each_on_a_loop("KRAKEN_V1_*")
 async def test_kraken_v2(recording: Path, tmp_path: Path) -> None:
     """In-band snapshots proven by checksums: every update, checkpoint and checksum is the oracle's."""
     await agrees(recording, tmp_path, venuekit_kraken, "kraken", kraken_v2)
 
 
-@pytest.mark.parametrize("recording", recordings("COINBASE_EXCHANGE_[0-9]*"))
+@each_on_a_loop("COINBASE_EXCHANGE_[0-9]*")
 async def test_coinbase_exchange(recording: Path, tmp_path: Path) -> None:
     """In-band snapshots and changes without numbers: every update, checkpoint and count is the oracle's."""
     await agrees(recording, tmp_path, venuekit_coinbase_exchange, "coinbase_exchange", coinbase_exchange)
@@ -74,7 +74,7 @@ def test_coinbase_exchange_orders(recording: Path) -> None:
             assert found == queue
 
 
-@pytest.mark.parametrize("recording", recordings("HYPERLIQUID_L2BOOK_*"))
+@each_on_a_loop("HYPERLIQUID_L2BOOK_*")
 async def test_hyperliquid(recording: Path, tmp_path: Path) -> None:
     """Full replacements: every update and every checkpoint is the oracle's."""
     await agrees(recording, tmp_path, venuekit_hyperliquid, "hyperliquid", hyperliquid)

@@ -11,7 +11,7 @@ import anyio
 import pytest
 from attrs import evolve
 from tests.corpora.preparations_more import FAMILIES, Family
-from tests.corpora.recordings import drops, name_of, oracle, recordings
+from tests.corpora.recordings import LOOPS, drops, name_of, oracle, recordings
 from tests.corpora.replays import agrees, opened
 from tests.corpora.sessions import bybit, kucoin
 from tests.corpora.sessions.common import small_instrument
@@ -20,8 +20,6 @@ from venuekit import connect
 from venuekit.books import OrderBookTrackerEntry
 from venuekit.tapes import Record, TapePlayer, open_tape
 from venuekit_spec import BookDelta, BookSnapshot, Channel, Dial, InstrumentTable, Topic
-
-LOOPS: Final = ("asyncio", "trio")
 
 EVERY: Final = [
     pytest.param(family, *each.values, LOOPS[number % 2], id=each.id, marks=each.marks)

@@ -23,7 +23,15 @@ from tests.corpora.preparations_sockets import (
     okx_linked,
     without_record,
 )
-from tests.corpora.recordings import CORPORA, drops, faults, name_of, oracle, recordings
+from tests.corpora.recordings import (
+    CORPORA,
+    LOOPS,
+    drops,
+    each_on_a_loop,
+    faults,
+    name_of,
+    oracle,
+)
 from tests.corpora.replays import Prepared, Replayed, agrees, opened
 from tests.corpora.sessions import bitfinex as bitfinex_session
 from tests.corpora.sessions import bitget as bitget_session
@@ -45,7 +53,7 @@ def numbered(replayed: Replayed) -> int:
     return sum(link.numbered for link in replayed.links)
 
 
-@pytest.mark.parametrize("recording", recordings("COINBASE_ADVANCED_*"))
+@each_on_a_loop("COINBASE_ADVANCED_*")
 async def test_coinbase_advanced(recording: Path, tmp_path: Path) -> None:
     """One sequence over all channels of a connection: every frame of any channel is counted, every book is the oracle's."""
     connector = coinbase_advanced_session.CONNECTOR
@@ -53,26 +61,26 @@ async def test_coinbase_advanced(recording: Path, tmp_path: Path) -> None:
     assert numbered(replayed) == oracle(recording)["totals"]["conn_seq_ok"]
 
 
-@pytest.mark.parametrize("recording", recordings("BITFINEX_*"))
+@each_on_a_loop("BITFINEX_*")
 async def test_bitfinex(recording: Path, tmp_path: Path) -> None:
     """A sequence of the socket that heartbeats have a part in, channels by number: every book is the oracle's."""
     replayed = await agrees(recording, tmp_path, bitfinex_session.CONNECTOR, "bitfinex", bitfinex)
     assert numbered(replayed) == oracle(recording)["totals"]["conn_seq_ok"]
 
 
-@pytest.mark.parametrize("recording", recordings("OKX_*"))
+@each_on_a_loop("OKX_*")
 async def test_okx_checksums(recording: Path, tmp_path: Path) -> None:
     """A checksum of the wire's text on every message: each is the venue's, and every book is the oracle's."""
     await agrees(recording, tmp_path, okx_session.CONNECTOR, "okx", okx_checked)
 
 
-@pytest.mark.parametrize("recording", recordings("OKX_*"))
+@each_on_a_loop("OKX_*")
 async def test_okx_links(recording: Path, tmp_path: Path) -> None:
     """Linked ids that may begin anew, and a checksum of 0 that is none: every book is the oracle's."""
     await agrees(recording, tmp_path, okx_session.CONNECTOR, "okx", okx_linked, without={"checksums"})
 
 
-@pytest.mark.parametrize("recording", recordings("BITGET_V1_*"))
+@each_on_a_loop("BITGET_V1_*")
 async def test_bitget(recording: Path, tmp_path: Path) -> None:
     """Markets with the same names on two sockets, each book with a checksum: every book is the oracle's."""
     replayed = await agrees(recording, tmp_path, bitget_session.CONNECTOR, "bitget", bitget)
@@ -81,13 +89,13 @@ async def test_bitget(recording: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("prepare", [huobi, huobi_cut])
-@pytest.mark.parametrize("recording", recordings("HUOBI_SPOT_*"))
+@each_on_a_loop("HUOBI_SPOT_*")
 async def test_huobi(recording: Path, prepare: Any, tmp_path: Path) -> None:
     """The whole book in every message, packed: whether a frame holds one, none or two, every book is the oracle's."""
     await agrees(recording, tmp_path, huobi_session.CONNECTOR, "huobi", prepare)
 
 
-@pytest.mark.parametrize("recording", recordings("HUOBI_SPOT_*"))
+@each_on_a_loop("HUOBI_SPOT_*")
 async def test_huobi_pings(recording: Path, tmp_path: Path) -> None:
     """A ping in a data frame is answered with its number, as the recorder did."""
     prepared = huobi(recording, tmp_path)
@@ -109,7 +117,7 @@ def test_huobi_damaged_frame() -> None:
     assert codec.decode(b"") == []
 
 
-@pytest.mark.parametrize("recording", recordings("DYDX_V3_*"))
+@each_on_a_loop("DYDX_V3_*")
 async def test_dydx(recording: Path, tmp_path: Path) -> None:
     """Levels with offsets, answers that overtake one another: every book is the oracle's, and no frame is missed."""
     replayed = await agrees(recording, tmp_path, dydx_session.CONNECTOR, "dydx", dydx)
@@ -117,7 +125,7 @@ async def test_dydx(recording: Path, tmp_path: Path) -> None:
     assert numbered(replayed) == totals["conn_seq_ok"] + totals["conn_seq_gap"]
 
 
-@pytest.mark.parametrize("recording", recordings("DYDX_V3_*"))
+@each_on_a_loop("DYDX_V3_*")
 async def test_dydx_uncrossed(recording: Path, tmp_path: Path) -> None:
     """Removals that come late cross books; uncrossed by their stamps none ever is, and all end as if told in order."""
     crossing, _ = await _watched(dydx_backwards(recording, tmp_path, dydx_session.CROSSED))
@@ -158,8 +166,6 @@ def test_dydx_order(arrivals: list[tuple[int, int]], in_order: list[int]) -> Non
     assert [n for number, awaited in arrivals for n in order.arrived(number, awaited)] == in_order
 
 
-LOOPS: Final = ("asyncio", "trio")
-
 CHECKED_FEEDS: Final[tuple[tuple[str, SmallConnector, Callable[[Path, Path], Prepared]], ...]] = (
     ("COINBASE_ADVANCED_*", coinbase_advanced_session.CONNECTOR, coinbase_advanced),
     ("BITFINEX_*", bitfinex_session.CONNECTOR, bitfinex),
@@ -193,7 +199,7 @@ async def test_lost_record(
     assert await _noticed(connector, prepare(recording, tmp_path), tmp_path, fault) == fault["detected_at"]
 
 
-@pytest.mark.parametrize("recording", recordings("OKX_*"))
+@each_on_a_loop("OKX_*")
 async def test_lost_link(recording: Path, tmp_path: Path) -> None:
     """A link shows each loss at the very next change of the book, also where no checksum ever did."""
     dropped = faults(recording) or pytest.skip("nothing was left out of this recording")

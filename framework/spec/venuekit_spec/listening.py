@@ -63,7 +63,7 @@ class PublicSession:
     Reading them, it says `confirmed` and `ended` where the venue does, and finds its streams by topic or by the venue's id.
     """
 
-    answer_within: ClassVar[Seconds] = 10.0
+    answer_within: ClassVar[Seconds] = 30.0
     """How long an answer may take; later the socket is given up."""
 
     def __init__(self, instruments: InstrumentTable) -> None:

@@ -40,6 +40,8 @@ NOTICES: Final = {
 class BitfinexSession(PublicSession):
     """One socket."""
 
+    answer_within = 60.0  # books of quiet markets were seen to be confirmed after 13 s
+
     def greeting(self) -> Outputs:
         """The flags."""
         return [_send(event="conf", flags=FLAGS)]
@@ -97,7 +99,7 @@ class BitfinexSession(PublicSession):
             case _, "hb":
                 return [said, Heard(topic)]
             case Channel.BOOK, "":
-                return [said, _book(content, stream, rest, now)]
+                return [said, _book(content, stream, number, rest, now)]
             case Channel.BOOK, "cs" if isinstance(content, int):
                 return [said, BookChecksum(instrument=topic.instrument, checksum=content, received=now)]
             case Channel.TRADES, "te":
@@ -106,17 +108,17 @@ class BitfinexSession(PublicSession):
                 return [said]
 
 
-def _book(content: Any, stream: Stream, rest: list[Any], now: Instant) -> BookSnapshot | BookDelta:
+def _book(content: Any, stream: Stream, n: int, rest: list[Any], now: Instant) -> BookSnapshot | BookDelta:
     sides: tuple[list[Row], list[Row]] = ([], [])
     for price, count, amount in _rows(content, 3):
         sides[amount.is_signed()].append((plain_text(price), plain_text(abs(amount)) if count else "0"))
     (bids, asks), of = sides, stream.topic.instrument
     time = rest[0] * MILLISECOND if rest and isinstance(rest[0], int) else 0
     if not stream.fresh:
-        return BookDelta(instrument=of, bids=bids, asks=asks, time=time, received=now)
+        return BookDelta(instrument=of, bids=bids, asks=asks, last=n, time=time, received=now)
     stream.fresh = False
     depth = DEPTHS[stream.topic.variant]
-    return BookSnapshot(instrument=of, bids=bids, asks=asks, depth=depth, time=time, received=now)
+    return BookSnapshot(instrument=of, bids=bids, asks=asks, last=n, depth=depth, time=time, received=now)
 
 
 def _trade(content: Any, of: str, now: Instant) -> Trade:

@@ -224,6 +224,7 @@ def test_a_client_that_cuts_to_its_depth_has_the_book_of_each_checksum(depth: in
 def test_a_book_shorter_than_its_depth_tells_of_its_last_level() -> None:
     """Where a side has fewer levels than the client's depth it cuts nothing, so the removal of the worst level is told."""
     client = Client()
+    client.read()
     _, snapshot = client.ask("subscribe", "book", "BTC/USD", depth=1000)
     worst = Decimal(snapshot["data"][0]["asks"][-1]["price"])
     client.withdraw("BTC-USD", worst)
