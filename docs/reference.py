@@ -52,6 +52,7 @@ MODULES: Final = {
     "dialects": "Dialects",
     "paper": "Paper trading",
     "reading": "Reading what a venue sent",
+    "listening": "Listening",
     "hooks": "Loading",
 }
 """Modules of the contract, in the order of the page; one that is not named here comes last under its own name."""
@@ -166,7 +167,7 @@ def _type(annotation: object) -> str:
 def _default(value: object, none: object) -> str:
     if value is none:
         return ""
-    if isinstance(value, attrs.Factory):  # type: ignore[arg-type]
+    if hasattr(value, "takes_self"):  # an `attrs.Factory`
         return "(made)"
     if isinstance(value, Enum):
         return f"`{type(value).__name__}.{value.name}`"
@@ -177,14 +178,14 @@ def _default(value: object, none: object) -> str:
 
 def _errors() -> Iterator[str]:
     yield "## Errors\n"
-    yield "`outcome` is what is known about the effect of the call; `retryable`: it may succeed later without a change on our side.\n"
+    yield "`outcome`: what is known about the effect of the call. `retryable`: it may succeed later without a change of ours.\n"
     yield "| error | is a | retryable | outcome | meaning |\n|---|---|---|---|---|"
     for name in venuekit_spec.__all__:
         value = getattr(venuekit_spec, name)
         if inspect.isclass(value) and issubclass(value, venuekit_spec.VenuekitError):
             told = documented(value, name).split("\n\n")[0].replace("\n", " ").replace("|", "\\|")
             outcome = value.outcome.value
-            yield f"| `{name}` | `{value.__base__.__name__}` | {'yes' if value.retryable else 'no'} | {outcome} | {told} |"
+            yield f"| `{name}` | `{value.__mro__[1].__name__}` | {'yes' if value.retryable else 'no'} | {outcome} | {told} |"
     yield ""
 
 

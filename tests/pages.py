@@ -3,8 +3,8 @@
 1. A block of ``python`` with a path behind the word is a file: ``python venuekit_tiny/session.py``. Any other language too.
 2. Any other block of ``python`` is run, and may await at its top level, as in ``python -m asyncio``. All blocks of a page share
    their names. Each top-level awaiting block has an event loop of its own.
-3. A block of ``console`` is a shell session. Its lines that begin with ``$`` are run: ``venuekit ...`` in this process, ``export NAME=value``
-   and ``chmod MODE FILE`` by their effect, ``pip install`` by whether there are such distributions.
+3. A block of ``console`` is a shell session. Its lines that begin with ``$`` are run: ``venuekit ...`` in this process,
+   ``export NAME=value`` and ``chmod MODE FILE`` by their effect, ``pip install`` by whether there are such distributions.
    The lines below are its output; ``# exit code N`` behind a command is how it ends, 0 where nothing is said.
 4. A block of ``text`` right behind one of ``python`` is what that prints.
 5. In outputs ``...`` stands for anything, and white space counts as one blank.
@@ -182,11 +182,12 @@ class Reader:
                 return 0, ""
             case ["venuekit", "venue", "start", *more]:
                 return 0, self._start(more)
-            case ["venuekit", "check", venue]:  # a page is followed on each loop, and so checks on both
+            case ["venuekit", "check", venue]:  # the suite's own tests run it on both
                 return self._venuekit(["check", venue, "--loop", self.loop])
             case ["venuekit", *arguments]:
                 return self._venuekit(arguments)
-        raise AssertionError(f"a page types nothing like {shlex.join(words)}")
+            case _:
+                raise AssertionError(f"a page types nothing like {shlex.join(words)}")
 
     def _start(self, arguments: list[str]) -> str:
         command = [sys.executable, "-m", "venuekit_simulator", "start", *arguments, "--port", "0"]

@@ -1,4 +1,7 @@
-"""The command line, as a user calls it: in a process of its own."""
+"""The command line, as a user calls it.
+
+In a process of its own where the process is what matters; else in this one, which spares starting a Python for each line.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeAlias
 
 import anyio
 import pytest
@@ -17,6 +21,7 @@ from click.testing import CliRunner
 
 from venuekit import Exchange
 from venuekit.cli import book as book_command
+from venuekit.cli import main
 from venuekit.drivers.tasks import helpers
 from venuekit.replay import open_replay
 
@@ -24,8 +29,12 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 TAPE = REPOSITORY / "demo" / "gap.jsonl.gz"
 
 
-def venuekit(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line and wait for it."""
+Ended: TypeAlias = subprocess.CompletedProcess[str]
+Command: TypeAlias = Callable[..., Ended]
+
+
+def process(*arguments: str, **environment: str) -> Ended:
+    """Run the command line in a process of its own and wait for it."""
     return subprocess.run(
         [sys.executable, "-m", "venuekit", *arguments],
         capture_output=True,
@@ -35,6 +44,28 @@ def venuekit(*arguments: str, **environment: str) -> subprocess.CompletedProcess
         timeout=60,
         env=os.environ | environment,
     )
+
+
+@pytest.fixture
+def venuekit(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run the command line in this process."""
+
+    def run(*arguments: str, **environment: str) -> Ended:
+        code: object = 0
+        capsys.readouterr()
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", ["venuekit", *arguments])
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            try:
+                main()
+            except SystemExit as end:
+                code = end.code
+        told = capsys.readouterr()
+        assert code is None or isinstance(code, int)
+        return Ended(arguments, code or 0, told.out, told.err)
+
+    return run
 
 
 @pytest.fixture
@@ -59,14 +90,14 @@ def resolver(folder: Path, body: str) -> str:
     return str(folder)
 
 
-def test_connectors_lists_what_is_installed() -> None:
+def test_connectors_lists_what_is_installed(venuekit: Command) -> None:
     """`connectors` names venue and distribution of each, as text and as JSON."""
     told = json.loads(venuekit("connectors", "--json").stdout)
     assert {"binance", "kraken"} <= {each["venue"] for each in told}
-    assert "venuekit-kraken" in venuekit("connectors").stdout
+    assert "venuekit-kraken" in process("connectors").stdout
 
 
-def test_describe_prints_json() -> None:
+def test_describe_prints_json(venuekit: Command) -> None:
     """`describe` prints the whole description as JSON, with what proves each feed."""
     told = json.loads(venuekit("describe", "binance").stdout)
     assert told["venue"] == "binance"
@@ -75,7 +106,7 @@ def test_describe_prints_json() -> None:
 
 def test_replay_ends_with_the_repaired_books() -> None:
     """`replay --json` of the demo's tape tells one gap, one repair, and two live books that are not crossed."""
-    told = json.loads(venuekit("replay", str(TAPE), "--json").stdout)
+    told = json.loads(process("replay", str(TAPE), "--json").stdout)
     assert [book["state"] for book in told["books"]] == ["live", "live"]
     assert [
         told["counters"][pair][name] for pair in ("BTC-USDT", "ETH-USDT") for name in ("gaps", "repairs")
@@ -84,7 +115,7 @@ def test_replay_ends_with_the_repaired_books() -> None:
         assert float(book["bids"][0][0]) < float(book["asks"][0][0])
 
 
-def test_replay_shows_ladder_and_summary() -> None:
+def test_replay_shows_ladder_and_summary(venuekit: Command) -> None:
     """`replay` prints a ladder of each pair and a summary."""
     told = venuekit("replay", str(TAPE), "--depth", "3").stdout
     assert "BTC-USDT  LIVE" in told
@@ -115,7 +146,7 @@ def test_replay_shows_ladder_and_summary() -> None:
         ),
     ],
 )
-def test_errors_are_one_line(arguments: tuple[str, ...], told: str) -> None:
+def test_errors_are_one_line(venuekit: Command, arguments: tuple[str, ...], told: str) -> None:
     """What the user did wrong is told in a line on stderr, without a traceback, and the exit code is not zero."""
     ended = venuekit(*arguments)
     assert ended.returncode != 0
@@ -123,7 +154,7 @@ def test_errors_are_one_line(arguments: tuple[str, ...], told: str) -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_a_tape_that_was_cut_off_says_so(tmp_path: Path) -> None:
+def test_a_tape_that_was_cut_off_says_so(venuekit: Command, tmp_path: Path) -> None:
     """`replay` plays what is whole, and tells that something is missing, as text and as JSON."""
     cut = tmp_path / "cut.jsonl.gz"
     cut.write_bytes(TAPE.read_bytes()[:20_000])
@@ -144,7 +175,7 @@ def test_a_tape_that_was_cut_off_says_so(tmp_path: Path) -> None:
         ('{"tape":9}\n', "this version reads format 1"),
     ],
 )
-def test_broken_tapes_are_told_in_a_line(tmp_path: Path, text: str, told: str) -> None:
+def test_broken_tapes_are_told_in_a_line(venuekit: Command, tmp_path: Path, text: str, told: str) -> None:
     """What is no tape, or lacks something, ends with a sentence that says what."""
     tape = tmp_path / "tape.jsonl"
     tape.write_text(text, encoding="utf-8")
@@ -154,13 +185,13 @@ def test_broken_tapes_are_told_in_a_line(tmp_path: Path, text: str, told: str) -
     assert "Traceback" not in ended.stderr
 
 
-def test_the_wrong_venue_is_told() -> None:
+def test_the_wrong_venue_is_told(venuekit: Command) -> None:
     """A tape of one venue replayed with the connector of another says whose tape it is."""
     ended = venuekit("replay", str(TAPE), "--venue", "kraken")
     assert "no instruments of 'kraken' (its header names 'binance')" in ended.stderr
 
 
-def test_a_narrow_terminal_costs_no_digit() -> None:
+def test_a_narrow_terminal_costs_no_digit(venuekit: Command) -> None:
     """On 30 columns prices, sizes and counters are whole; bars give way, and lines of the summary go on in the next."""
     wide, narrow = (
         venuekit("replay", str(TAPE), "--depth", "1", COLUMNS=each).stdout for each in ("120", "30")
@@ -172,7 +203,7 @@ def test_a_narrow_terminal_costs_no_digit() -> None:
 
 def test_a_terminal_without_bars() -> None:
     """Where the encoding has no bars the numbers are there all the same."""
-    ended = venuekit("replay", str(TAPE), "--depth", "1", PYTHONIOENCODING="ascii")
+    ended = process("replay", str(TAPE), "--depth", "1", PYTHONIOENCODING="ascii")
     assert ended.returncode == 0
     assert "64000.11" in ended.stdout
 
@@ -208,7 +239,7 @@ def test_book_shows_the_first_proven_state(monkeypatch: pytest.MonkeyPatch, form
 def test_without_a_network(no_network: str, tmp_path: Path, command: tuple[str, ...]) -> None:
     """The end is a line that names the host; no file is left that would stand in the way of the next try."""
     taped = (str(tmp_path / "t.jsonl"),) if command[-1] == "-o" else ()
-    ended = venuekit(*command, *taped, PYTHONPATH=no_network)
+    ended = process(*command, *taped, PYTHONPATH=no_network)
     assert ended.returncode == 1
     assert ended.stderr.startswith("venuekit: AssetPairs at api.kraken.com failed: ")
     assert ended.stderr.count("\n") == 1
@@ -230,14 +261,14 @@ def test_a_network_that_does_not_answer(
 ) -> None:
     """The time that was given ends the command, also while the name server is waited for; it says so, and exits with 1."""
     taped = (str(tmp_path / "t.jsonl"),) if command[-1] == "-o" else ()
-    ended = venuekit(*command, *taped, PYTHONPATH=silent_network)
+    ended = process(*command, *taped, PYTHONPATH=silent_network)
     assert ended.returncode == 1
     assert told in ended.stderr
     assert "Traceback" not in ended.stderr
     assert not list(tmp_path.glob("t.*"))
 
 
-def test_a_recording_that_cannot_begin_touches_nothing(tmp_path: Path) -> None:
+def test_a_recording_that_cannot_begin_touches_nothing(venuekit: Command, tmp_path: Path) -> None:
     """A tape that exists stays as it is, and a folder that does not is told."""
     tape = tmp_path / "t.jsonl"
     tape.write_text("mine", encoding="utf-8")

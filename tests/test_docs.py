@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from attrs import frozen
+from docs import reference
 
 import venuekit
-from docs import reference
 from venuekit.cli import COMMANDS, PLUGINS
 from venuekit_spec import Channel
 from venuekit_spec.hooks import hook_names

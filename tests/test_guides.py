@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-
 from tests.pages import Reader
 
 DOCS: Final = Path(__file__).resolve().parents[1] / "docs"
@@ -28,6 +27,7 @@ def test_the_users_guide_runs(reader: Reader) -> None:
     assert reader.follow(DOCS / "users-guide.md") >= 40
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
 def test_the_authors_guide_runs(reader: Reader) -> None:
     """The connector of the author's guide is written, read, traded with, and passes the suite."""
     assert reader.follow(DOCS / "authors-guide.md") >= 18

@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from itertools import cycle
 from typing import Final, TypeAlias
 
 import pytest
@@ -65,6 +66,8 @@ class Feed:
 FEEDS: Final = (
     Feed("exchange_a", ("BTC-USDT", "PEPE-BTC")),
     Feed("binance", ("BTC-USDT", "这是测试币-USDT")),
+    Feed("bitfinex", ("BTC-USD", "DUSK-USD"), depth=100),
+    Feed("bitfinex", ("ETH-BTC", "BTC-USDT"), variant="25", depth=25, quiet=3.0),
     Feed("coinbase_exchange", ("BTC-USD", "SHIB-USD")),
     Feed("coinbase_exchange", ("BTC-USD", "ETH-BTC"), channel="orders"),
     Feed("coinbase_exchange", ("ETH-USD", "SHIB-USD"), channel="orders", variant="level3"),
@@ -77,8 +80,20 @@ FEEDS: Final = (
 TOPS_AT_TRADES: Final = frozenset({"coinbase_exchange"})
 """Venues that tell best prices only when something is traded."""
 
-each_feed = pytest.mark.parametrize("feed", FEEDS, ids=str)
+BARE: Final = frozenset({"bitfinex"})
+"""Venues that tell neither the time nor best prices."""
+
 each_venue = pytest.mark.parametrize("venue", sorted({feed.venue for feed in FEEDS}))
+each_full_venue = pytest.mark.parametrize("venue", sorted({feed.venue for feed in FEEDS} - BARE))
+
+
+def each_feed(first: str) -> pytest.MarkDecorator:
+    """Every feed on one event loop, in turns, of which one is `first`: over several tests each feed meets both."""
+    loops = sorted(("asyncio", "trio"), key=lambda loop: loop != first)
+    found = [
+        pytest.param(feed, loop, id=f"{feed}-{loop}") for feed, loop in zip(FEEDS, cycle(loops), strict=False)
+    ]
+    return pytest.mark.parametrize(("feed", "anyio_backend"), found)
 
 
 class Stage:
@@ -264,7 +279,7 @@ def test_nonsense_is_answered_and_never_raises(
     session.closed()
 
 
-@each_venue
+@each_full_venue
 async def test_the_venues_clock_is_told(venue: str) -> None:
     """What the connector reads as the venue's time is the venue's, to what the venue tells of it."""
     stage = Stage(venue)
@@ -276,7 +291,7 @@ async def test_the_venues_clock_is_told(venue: str) -> None:
         assert abs(offset.offset - 3 * SECOND) <= offset.uncertainty + SECOND
 
 
-@each_feed
+@each_feed("asyncio")
 async def test_a_live_book_is_the_engines(feed: Feed) -> None:
     """While the market moves books stay live without a repair, and whenever it rests they are equal to the engine's."""
     stage = Stage(feed.venue)
@@ -290,7 +305,7 @@ async def test_a_live_book_is_the_engines(feed: Feed) -> None:
         assert [counters[pair].repairs for pair in feed.pairs] == [0] * len(feed.pairs)
 
 
-@each_venue
+@each_full_venue
 async def test_every_trade_and_the_best_prices_arrive(venue: str) -> None:
     """The trades of a pair come each once, in order and as they happened; its best prices are some that the engine had."""
     stage = Stage(venue)
@@ -335,7 +350,7 @@ def _top(top: TopOfBook) -> tuple[Rows, Rows]:
     return bids, asks
 
 
-@each_feed
+@each_feed("trio")
 async def test_what_happens_to_frames_is_noticed_and_repaired(feed: Feed) -> None:
     """Frames are lost or spoilt, sockets break: that is noticed, and in the end the books are the engine's again."""
     stage = Stage(feed.venue)
@@ -361,7 +376,7 @@ def _repairs(exchange: Exchange) -> int:
     return sum(counters.repairs for counters in exchange.counters().values())
 
 
-@each_feed
+@each_feed("asyncio")
 async def test_a_venue_that_comes_back_is_found_again(feed: Feed) -> None:
     """The venue starts anew, its memory gone: the connection is opened again, and the books are the engine's."""
     stage = Stage(feed.venue, Fault(kind=FaultKind.RESTART, at=5.0, seconds=4.0))
@@ -376,7 +391,7 @@ async def test_a_venue_that_comes_back_is_found_again(feed: Feed) -> None:
     assert stage.venue.injected[FaultKind.RESTART] == 1
 
 
-@each_feed
+@each_feed("trio")
 async def test_a_snapshot_that_is_old_does_no_lasting_harm(feed: Feed) -> None:
     """A snapshot from a replica that lags behind is not joined, or is found out."""
     kinds = (CallKind.SNAPSHOT, CallKind.SUBSCRIBE)

@@ -51,14 +51,23 @@ async def test_no_pool_is_exceeded_and_what_it_holds_is_used(venue: str, load: s
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
-async def test_an_uneven_network_does_not_matter(venue: str) -> None:
+@pytest.mark.parametrize("seconds", [8.0, pytest.param(60.0, marks=pytest.mark.soak)])
+async def test_an_uneven_network_does_not_matter(venue: str, seconds: float) -> None:
     """Messages that take from 10 ms to half a second, many at once: nothing is refused either."""
-    done = await trial(venue, "slow, uneven network", 20.0)
+    done = await trial(venue, "slow, uneven network", seconds)
     assert (done.over, done.refused, list(done.errors)) == ([], 0, [])
 
 
-@pytest.mark.parametrize("kind", [FaultKind.RATE_LIMITED, FaultKind.BANNED])
-@pytest.mark.parametrize("on", [CallKind.PLACE, CallKind.QUERY])
+@pytest.mark.parametrize(
+    ("anyio_backend", "kind", "on"),
+    [
+        ("asyncio", FaultKind.RATE_LIMITED, CallKind.PLACE),
+        ("trio", FaultKind.RATE_LIMITED, CallKind.QUERY),
+        ("trio", FaultKind.BANNED, CallKind.PLACE),
+        ("asyncio", FaultKind.BANNED, CallKind.QUERY),
+    ],
+    indirect=["anyio_backend"],
+)
 async def test_retry_after_is_obeyed(venue: str, kind: FaultKind, on: CallKind) -> None:
     """From when the refusal was read until its pause is over nothing arrives, of neither exchange object; then it goes on."""
     load = evolve(LOADS["everything"], tasks=1, seconds=PAUSE + 15.0)

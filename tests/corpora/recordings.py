@@ -77,7 +77,8 @@ def faults(path: Path) -> list[dict[str, Any]]:
 
 def drops(path: Path) -> list[tuple[dict[str, Any], tuple[pytest.MarkDecorator, ...]]]:
     """The `faults` with their marks. Of each book only the first, and what nothing ever shows, is for every run."""
-    found, books = [], set[str]()
+    found: list[tuple[dict[str, Any], tuple[pytest.MarkDecorator, ...]]] = []
+    books = set[str]()
     for fault in faults(path):
         often = fault["symbol"] not in books or fault["detected_at"] is None
         books.add(fault["symbol"])

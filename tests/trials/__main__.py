@@ -1,5 +1,8 @@
-"""The trials, as tables: ``python -m tests.trials crash|outage|unknown|pacing|events VENUE [RUNS|MILLIONS]``, from the root of the
-repository. ``pacing`` and ``events`` take minutes.
+"""The trials, as tables, from the root of the repository::
+
+    python -m tests.trials crash|outage|unknown|pacing|events VENUE [RUNS|MILLIONS]
+
+``pacing`` and ``events`` take minutes.
 """
 
 from __future__ import annotations

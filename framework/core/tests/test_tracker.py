@@ -745,6 +745,17 @@ def test_copy_knows_no_more_than_the_original() -> None:
         assert book.asks_known_to == Decimal(3)
 
 
+def test_copy_of_a_book_from_text_and_doubles() -> None:
+    """A book whose snapshot told text and whose deltas tell doubles starts another one, whichever row is the best."""
+    tracked = live(bids=[("1", "1"), ("0.5", "1")], asks=[("2", "1"), ("3", "1")])
+    tracked.delta(delta(11, bids=[(1.5, "1")], asks=[(2.5, "1")]))
+    copied = entry()
+    copied.started(START)
+    copied.copy(tracked, START)
+    assert copied.book.live
+    assert (copied.book.bids(), copied.book.asks()) == (tracked.book.bids(), tracked.book.asks())
+
+
 def test_closed_book_stays_closed_when_its_socket_goes() -> None:
     """A socket that ends after a book was closed does not concern it."""
     tracked = live()

@@ -37,7 +37,10 @@ class Parts:
 def wanted_topics(
     pairs: Iterable[str], channels: Iterable[str] | None, variant: str, description: Description
 ) -> list[Topic]:
-    """What is to be subscribed to: books, where no channels are given. Raises `LocalError` for a channel that the venue does not have."""
+    """What is to be subscribed to: books, where no channels are given.
+
+    Raises `LocalError` for a channel that the venue does not have.
+    """
     if isinstance(pairs, str):
         raise LocalError(f"pairs is a list of pairs, not one text: [{pairs!r}]")
     if isinstance(channels, str):

@@ -9,7 +9,15 @@ import pytest
 from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
-from venuekit_spec import HttpResponse, MalformedMessage, decimals_of, decode, instant_of, retry_after
+from venuekit_spec import (
+    HttpResponse,
+    MalformedMessage,
+    decimals_of,
+    decode,
+    instant_of,
+    plain_text,
+    retry_after,
+)
 
 
 class Clock(Struct):
@@ -64,3 +72,19 @@ def test_no_header_says_nothing() -> None:
 def test_decimals_of_a_step(step: str, decimals: int) -> None:
     """As many as its multiples need, whatever zeros it is written with."""
     assert decimals_of(Decimal(step)) == decimals
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [("7e-7", "0.0000007"), ("1.50", "1.50"), ("6E+4", "60000"), ("0", "0"), ("0E-9", "0"), ("-0", "0")],
+)
+def test_bare_numbers_keep_their_digits(number: str, text: str) -> None:
+    """In plain notation, zeros at the end and all."""
+    assert plain_text(Decimal(number)) == text
+
+
+@pytest.mark.parametrize("number", ["NaN", "-NaN", "sNaN", "Infinity", "-1", "1e999999", "1e-999999"])
+def test_what_is_no_price_and_no_size_has_no_text(number: str) -> None:
+    """Also what would fill the memory, were it written out."""
+    with pytest.raises(ValueError, match="neither a price nor a size"):
+        plain_text(Decimal(number))

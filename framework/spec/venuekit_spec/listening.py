@@ -21,8 +21,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, ClassVar
 
-from msgspec import Struct
-
 from venuekit_spec.description import Environment
 from venuekit_spec.errors import Unsupported
 from venuekit_spec.flows import Flow, SocketRequest
@@ -43,18 +41,21 @@ from venuekit_spec.sessions import (
 from venuekit_spec.times import Instant, Seconds, after
 
 
-class Stream(Struct, eq=False):
+class Stream:
     """A subscription. `since` is when it was asked for or left; `id` what the venue calls it, once confirmed.
 
     `fresh` until the session says otherwise: nothing of it has come yet.
     """
 
-    topic: Topic
-    since: Instant
-    id: Any = None
-    live: bool = False
-    leaving: bool = False
-    fresh: bool = True
+    __slots__ = ("fresh", "id", "leaving", "live", "since", "topic")
+
+    def __init__(self, topic: Topic, since: Instant) -> None:
+        self.topic = topic
+        self.since = since
+        self.id: Any = None
+        self.live = False
+        self.leaving = False
+        self.fresh = True
 
 
 class PublicSession:

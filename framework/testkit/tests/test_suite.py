@@ -34,6 +34,13 @@ def test_a_class_cannot_be_excused(mark: object) -> None:
         type("TestMine", (ConnectorSuite,), {"pytestmark": mark})
 
 
+@pytest.mark.parametrize("loops", [(), ("uvloop",), ("asyncio", "curio")])
+def test_a_suite_runs_on_loops_that_there_are(loops: tuple[str, ...]) -> None:
+    """A suite on no loop, or on one that the checks are not for, cannot be made."""
+    with pytest.raises(TypeError, match="runs on loops among asyncio, trio"):
+        type("TestMine", (ConnectorSuite,), {"loops": loops})
+
+
 def test_an_expected_failure_has_a_reason() -> None:
     """Without a reason nothing is expected to fail."""
     with pytest.raises(ValueError, match="reason"):
@@ -55,6 +62,29 @@ def test_what_was_expected_to_fail_must_fail(pytester: pytest.Pytester) -> None:
     ran = pytester.runpytest_subprocess("-q", "-k", "pools_are_sane or documentation_is_linked")
     ran.assert_outcomes(passed=1, failed=1)
     ran.stdout.fnmatch_lines(["*XPASS(strict)*it is not so bad*"])
+
+
+ONE_LOOP = """
+from venuekit_testkit import ConnectorSuite
+
+class TestMine(ConnectorSuite):
+    venue = "exchange_a"
+    loops = ("asyncio",)
+"""
+
+
+@pytest.mark.parametrize(("mark", "loop"), [("not soak", "asyncio"), ("soak", "trio")])
+def test_other_loops_are_left_to_long_runs(pytester: pytest.Pytester, mark: str, loop: str) -> None:
+    """With `loops` a run without the mark is made on these, one of the mark alone on the others."""
+    pytester.makepyfile(ONE_LOOP)
+    ran = pytester.runpytest_subprocess("-v", "--strict-markers", "-m", mark, "-k", "book_comes_live")
+    ran.assert_outcomes(passed=1, deselected=len(checks()) + asynchronous() - 1)
+    ran.stdout.fnmatch_lines([f"*test_book_comes_live?{loop}?*PASSED*"])
+
+
+def asynchronous() -> int:
+    """How many checks run once per loop."""
+    return sum(check.asynchronous for check in checks())
 
 
 def test_an_installed_connector_needs_no_file(pytester: pytest.Pytester) -> None:

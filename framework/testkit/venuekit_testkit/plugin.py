@@ -19,6 +19,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--venue", default="", help="the venue id of an installed connector to check")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Know the mark of what a suite leaves to long runs (`ConnectorSuite.loops`)."""
+    config.addinivalue_line("markers", "soak: runs long, or once more on another event loop")
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave the suite of this package alone unless a venue was named."""
     if collection_path == SUITE and not config.getoption("--venue"):

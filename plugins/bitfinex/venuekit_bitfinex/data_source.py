@@ -1,7 +1,4 @@
-"""Public data over REST (the list of markets), and what its refusals mean.
-
-Source: https://docs.bitfinex.com/docs/requirements-and-limitations
-"""
+"""Public data over REST (the list of markets), and what its refusals mean."""
 
 from __future__ import annotations
 
@@ -23,8 +20,7 @@ REQUESTS: Final = "requests"
 LISTS: Final = "conf/pub:list:pair:exchange,pub:info:pair,pub:map:currency:sym"
 
 LIMITED: Final = (b"ERR_RATE_LIMIT", b"ratelimit")
-BLOCK: Final = 60.0
-"""How many seconds an address above a limit is refused."""
+BLOCK: Final = 60.0  # seconds that an address above a limit is refused
 
 
 class BitfinexData(PublicData):

@@ -41,7 +41,7 @@ DESCRIPTION: Final = Description(
     ),
     # From 10 to 90 requests a minute by endpoint, of which one is used.
     pools=(RatePool(REQUESTS, capacity=10, period=60.0),),
-    # 25 channels on a connection, 20 dials a minute: then a block of a minute.
-    sockets=SocketLimits(topics=25, dials=20),
+    # 25 channels on a connection; 20 dials a minute, then a block of one; no limit of frames is stated.
+    sockets=SocketLimits(topics=25, frames_per_second=30.0, dials=20),
     limit_report=limit_report,
 )

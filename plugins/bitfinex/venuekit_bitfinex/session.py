@@ -1,7 +1,8 @@
 """The conversation on the public socket: events are objects, data are arrays that know their channel by number only.
 
 * Flags come first: each array then carries its number in one sequence of the socket, and the time.
-* The first array of a channel is a snapshot; that of trades is dropped. ``te`` tells a trade, ``tu`` tells it again.
+* The first array of a channel is a list of rows, the snapshot; that of trades is dropped, and so is ``tu``: it tells a ``te``
+  once more.
 * ``[price, count, amount]``: the sign of the amount is the side, count 0 removes the level whatever the amount.
 
 Source: https://docs.bitfinex.com/docs/ws-general
@@ -110,7 +111,10 @@ class BitfinexSession(PublicSession):
 
 def _book(content: Any, stream: Stream, n: int, rest: list[Any], now: Instant) -> BookSnapshot | BookDelta:
     sides: tuple[list[Row], list[Row]] = ([], [])
-    for price, count, amount in _rows(content, 3):
+    rows = _rows(content, 3)
+    if stream.fresh and rows is not content:
+        raise ValueError("a change comes before the snapshot")
+    for price, count, amount in rows:
         sides[amount.is_signed()].append((plain_text(price), plain_text(abs(amount)) if count else "0"))
     (bids, asks), of = sides, stream.topic.instrument
     time = rest[0] * MILLISECOND if rest and isinstance(rest[0], int) else 0

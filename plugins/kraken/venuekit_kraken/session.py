@@ -49,6 +49,7 @@ from venuekit_spec import (
     Wake,
     after,
     instant_of,
+    plain_text,
 )
 
 QUIET: Final[Seconds] = 5.0
@@ -56,9 +57,6 @@ QUIET: Final[Seconds] = 5.0
 
 SILENCE: Final[Seconds] = 10.0
 """After so long without a frame the connection counts as dead."""
-
-MAXIMUM_EXPONENT: Final = 40
-"""Beyond this a number is no price and no size, and writing it out would fill the memory."""
 
 SIDES: Final[Mapping[str, Side]] = MappingProxyType({"buy": Side.BUY, "sell": Side.SELL})
 
@@ -166,8 +164,8 @@ class KrakenSession:
             topic = self._subscriptions.topic("book", book.symbol)
             if topic is None:
                 continue
-            bids = [(plain(level.price), plain(level.qty)) for level in book.bids]
-            asks = [(plain(level.price), plain(level.qty)) for level in book.asks]
+            bids = [(plain_text(level.price), plain_text(level.qty)) for level in book.bids]
+            asks = [(plain_text(level.price), plain_text(level.qty)) for level in book.asks]
             if head.type == "update":
                 out.append(
                     BookDelta(
@@ -201,8 +199,8 @@ class KrakenSession:
         return [
             Trade(
                 instrument=topic.instrument,
-                price=plain(trade.price),
-                size=plain(trade.qty),
+                price=plain_text(trade.price),
+                size=plain_text(trade.qty),
                 side=SIDES[trade.side],
                 key=str(trade.trade_id),
                 sequence=trade.trade_id,
@@ -266,23 +264,6 @@ def _only(name: re.Pattern[bytes], frame: bytes) -> str:
     return found.pop().decode(errors="replace") if len(found) == 1 else ""
 
 
-def plain(number: Decimal) -> str:
-    """The text of a price or a size, without an exponent.
-
-    Raises `ValueError` for what is neither: negative, not finite, or beyond `MAXIMUM_EXPONENT`.
-    """
-    text = str(number)
-    if text.replace(".", "", 1).isdigit():
-        return text
-    if not number.is_finite() or number < 0:
-        raise ValueError(f"{text} is neither a price nor a size")
-    if not number:
-        return "0"
-    if abs(number.adjusted()) > MAXIMUM_EXPONENT:
-        raise ValueError(f"{text} is out of range")
-    return format(number, "f")
-
-
 def _side(price: Decimal | None, size: Decimal | None) -> Row | None:
     """One side of a ticker; an empty side has no price."""
-    return (plain(price), plain(size)) if price and size else None
+    return (plain_text(price), plain_text(size)) if price and size else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from venuekit.books.book import OrderBook
-from venuekit.books.ladder import MALFORMED_ROW
+from venuekit.books.ladder import MALFORMED_ROW, exact
 from venuekit.books.sides import LevelSides
 from venuekit.books.stamps import StampedSides
 from venuekit.books.sync import Follower
@@ -14,6 +14,7 @@ from venuekit_spec import (
     Crossed,
     Instant,
     Instrument,
+    Row,
     Side,
     SyncRule,
     Topic,
@@ -65,7 +66,7 @@ class OrderBookTrackerEntry(TrackerEntry[BookSnapshot, BookDelta]):
 
     def _snapshot_of_book(self, now: Instant) -> BookSnapshot:
         book = self.book
-        bids, asks = (book.rows(side) for side in Side)
+        bids, asks = (_alike(book.rows(side)) for side in Side)
         return BookSnapshot(
             instrument=book.instrument.id,
             bids=bids,
@@ -83,6 +84,13 @@ class OrderBookTrackerEntry(TrackerEntry[BookSnapshot, BookDelta]):
 
     def _excerpt(self, message: BookSnapshot | BookDelta) -> str:
         return f"bids {list(message.bids[:3])} asks {list(message.asks[:3])}"
+
+
+def _alike(rows: list[Row]) -> list[Row]:
+    """Rows as one message has them: where a snapshot brought text and deltas brought doubles, all prices become text."""
+    if len({type(row[0]) for row in rows}) < 2:
+        return rows
+    return [(format(exact(row[0]), "f"), *row[1:]) for row in rows]
 
 
 def _level_sides(book: OrderBook, rule: SyncRule) -> LevelSides:

@@ -39,7 +39,11 @@ COMMANDS: Final = {
 PLUGINS: Final = "venuekit.commands"
 """Entry-point group of commands of other distributions."""
 
-INSTALLABLE: Final = {"venue": "pip install 'venuekit[paper]'"}
+INSTALLABLE: Final = {
+    "venue": "pip install 'venuekit[paper]'",
+    "check": "pip install venuekit-testkit",
+    "new": "pip install 'venuekit-testkit[new]'",
+}
 """Commands that are known and come with another distribution: how to have them."""
 
 

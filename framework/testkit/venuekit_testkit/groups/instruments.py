@@ -113,22 +113,30 @@ def _composite(instrument: Instrument, names: Collection[str]) -> bool:
     return all(instrument.base in name and instrument.quote in name for name in names)
 
 
+def _told(instrument: Instrument, answers: bytes) -> bool:
+    """Whether the venue's list has each asset as a text of its own."""
+    return all(f'"{asset}"'.encode() in answers for asset in (instrument.base, instrument.quote))
+
+
 @check(Group.INSTRUMENTS, DIALECT)
 def names_are_never_taken_apart(subject: Subject) -> None:
     """Assets come from the venue's list, not from cutting a name in two.
 
     A venue that lists two markets under each other's names must lead to the same ids as before: ``TUSDT`` is no more USDT
-    than it says. Skipped where the venue's names are not put together from assets, as the name is then all there is.
+    than it says. Skipped where the venue's names are not put together from assets, and where its list tells nothing but names,
+    as the name is then all there is.
     """
+    told = b"".join(response.body for _, response in Hand(subject).asked)
     listings = list(subject.venue_side.listings())
     able = [
         each
         for each in listings
         if _composite(each.instrument, each.instrument.native.values())
+        and _told(each.instrument, told)
         and each.instrument.kind is InstrumentKind.SPOT
     ]
     if len(able) < 2:
-        raise Unclaimed("its names are not put together from assets")
+        raise Unclaimed("its names are not put together from assets, or its list tells nothing but names")
     first, second = able[:2]
     changed = {
         first.instrument.id: evolve(

@@ -9,8 +9,10 @@ from typing import Any, Final
 from venuekit import InFlightOrder, StreamHole
 from venuekit_simulator.faults import Fault, FaultKind
 from venuekit_spec import (
+    CallKind,
     Capability,
     Fill,
+    Finality,
     OrderReport,
     Seconds,
     Side,
@@ -102,6 +104,32 @@ async def fill_keys_are_the_venues(subject: Subject) -> None:
         assert not streamed or streamed == set(asked), (
             "an execution has another key by stream than by request"
         )
+
+
+@check(Group.STREAM, Capability.USER_STREAM, ORDERS, DIALECT)
+async def provisional_comes_before_final(subject: Subject) -> None:
+    """Where a venue may take things back, a fill is provisional first, final in the end, and final once and for all.
+
+    Read from the session itself: each fill that was told as provisional is told as final, and none that was final is told as
+    anything else. Skipped where nothing is ever provisional.
+    """
+    async with scene(subject) as there:
+        await _live(there)
+        said = listen(there)
+        await _busy(there)
+        await there.settle()
+        await there.clock.sleep(30.0)
+        told: dict[str, list[Finality]] = {}
+        for output in said:
+            if isinstance(output, Fill):
+                told.setdefault(output.key, []).append(output.finality)
+        if not any(Finality.PROVISIONAL in steps for steps in told.values()):
+            raise Unclaimed("nothing that it tells is provisional")
+        for key, steps in told.items():
+            assert steps[-1] is Finality.FINAL, f"the fill {key} was {steps[-1]} in the end"
+            first = steps.index(Finality.FINAL)
+            assert set(steps[first:]) == {Finality.FINAL}, f"the fill {key} was final, then not"
+        assert set(told) == {execution.fill.key for execution in there.executions}
 
 
 def listen(there: Scene) -> list[Any]:
@@ -262,15 +290,18 @@ async def expired_tokens_are_replaced(subject: Subject) -> None:
 async def tokens_are_renewed(subject: Subject) -> None:
     """A stream lives long: tokens are renewed before they expire, and no socket is lost for want of it.
 
-    An hour and a half passes; then a fill is told by the stream. Only what the venue itself ends is dialled again.
+    An hour and a half passes, ten minutes where there are no tokens; then a fill is told by the stream. Only what the venue
+    itself ends is dialled again.
     """
     async with scene(subject, trade=True, channels=()) as there:
         await _live(there)
         await there.clock.sleep(60.0)
         dialled = len(there.watched.sockets)
-        await there.clock.sleep(1.5 * 3600.0)
+        kind = there.venue.dialect.kind
+        tokens = any(kind(each.request) is CallKind.TOKEN for each in there.watched.requests)
+        await there.clock.sleep(1.5 * 3600.0 if tokens else 600.0)
         assert len(there.watched.sockets) == dialled, (
-            f"{len(there.watched.sockets) - dialled} sockets were dialled again in a quiet hour and a half"
+            f"{len(there.watched.sockets) - dialled} sockets were dialled again while it was quiet"
         )
         await _live(there)
         order = await there.rest("0.001")
