@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, settings
 
+pytest_plugins = ("pytester",)  # the testkit's tests run pytest; only the outermost conftest may say so
+
 # A slow machine is no finding: the first text that Hypothesis draws in a fresh clone takes seconds to prepare. In CI its own
 # profile says the same; what else that profile says is kept.
 settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -188,12 +188,13 @@ class VirtualClock:
             yield
 
     async def _jump(self, end: Instant) -> None:
+        await self.settle()
         while True:
-            await self.settle()
             if not self._sleepers:
                 self._fell_asleep = anyio.Event()
                 await self._fell_asleep.wait()
+                await self.settle()
             elif self._sleepers[0][0] > end:
                 raise VirtualTimeout("the body of autojump came to no end within its limit of virtual time")
             else:
-                await self.advance_to(self._sleepers[0][0])
+                await self.advance_to(self._sleepers[0][0])  # which settles

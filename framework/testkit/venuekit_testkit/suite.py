@@ -50,7 +50,7 @@ class ConnectorSuite:
 
     venue: ClassVar[str] = ""
     loops: ClassVar[Collection[str]] = LOOPS
-    """The event loops of every run. On the others asynchronous checks are marked ``soak``: ``-m "not soak"`` leaves them out."""
+    """The event loops of every run. On others asynchronous checks are marked ``soak``: ``-m "not soak"`` omits them."""
 
     def __init_subclass__(cls) -> None:
         marks = cls.__dict__.get("pytestmark", ())

@@ -7,3 +7,4 @@ from venuekit_testkit import ConnectorSuite
 
 class TestConformance(ConnectorSuite):
     venue = "bitfinex"
+    loops = ("asyncio",)  # and on trio in the soak run

@@ -384,6 +384,28 @@ def _tells_no_numbers() -> Subject:
     return mutant(stream=bent_stream(lambda output: None if isinstance(output, StreamSequence) else output))
 
 
+def _subscribes_once() -> Subject:
+    class Source(ExchangeADataSource):
+        sessions = 0
+
+        def session(self, dial: Any, instruments: Any) -> Any:
+            within = super().session(dial, instruments)
+            Source.sessions += 1
+            if Source.sessions == 1:
+                return within
+
+            class Silent:
+                def __getattr__(self, name: str) -> Any:
+                    return getattr(within, name)
+
+                def want(self, topics: Any, now: Instant) -> Any:
+                    return NOTHING
+
+            return Silent()
+
+    return mutant(source=Source)
+
+
 def _renews_nothing() -> Subject:
     class Stream(ExchangeAUserStream):
         def session(self, dial: Any, instruments: Any) -> Any:
@@ -480,6 +502,12 @@ MUTANTS: Final[Sequence[Mutant]] = (
     Mutant("doubles-trades", "tells each trade twice", "trades-come-once", _doubles_trades),
     Mutant("milliseconds", "takes milliseconds for nanoseconds", "times-are-plausible", _milliseconds),
     Mutant("never-silent", "has no silence limit", "silence-is-bounded", _never_silent),
+    Mutant(
+        "subscribes-once",
+        "subscribes on its first socket only",
+        "planned-handovers-lose-nothing",
+        _subscribes_once,
+    ),
     Mutant("cuts-names", "cuts symbols in two", "names-are-never-taken-apart", _cuts_names),
     Mutant("signs-decoded", "signs the decoded query", "every-instrument-can-be-signed-for", _signs_decoded),
     Mutant("wall-clock", "signs by the machine's clock", "signing-is-pure", _signs_by_the_wall_clock),

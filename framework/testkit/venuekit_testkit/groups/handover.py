@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 from attrs import evolve
 
 from venuekit import BookState, StateChange
-from venuekit_spec import Connector, Dial, Flow, Seconds, Topic
+from venuekit_spec import Connector, DataSource, Dial, Flow, Seconds, Topic
 from venuekit_testkit.catalogue import BOOK, DIALECT, Group, Unclaimed, check
 from venuekit_testkit.groups.data import quiet, same, watch
 from venuekit_testkit.scene import scene
@@ -32,14 +32,14 @@ class _Hurried:
 
 
 class _Source:
-    def __init__(self, within: Any) -> None:
+    def __init__(self, within: DataSource) -> None:
         self._within = within
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._within, name)
 
     def dial(self, topics: Collection[Topic]) -> Flow[Dial]:
-        dial = yield from self._within.dial(topics)
+        dial: Dial = yield from self._within.dial(topics)
         return evolve(dial, lifetime=LIFE)
 
 
