@@ -13,8 +13,8 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from attrs import evolve, frozen
-from framework.testkit.tests.mutants.wrapping import answered, bent_source, bent_stream, mutant
 from msgspec import structs
+from tests.mutants.wrapping import answered, bent_source, bent_stream, mutant
 
 from venuekit_exchange_a import describe
 from venuekit_exchange_a.auth import ExchangeAAuth

@@ -1,12 +1,12 @@
-"""The mutation table: ``python -m framework.testkit.tests.mutants`` makes each mutant's check and says whether it is caught."""
+"""The mutation table: ``python -m tests.mutants`` makes each mutant's check and says whether it is caught."""
 
 from __future__ import annotations
 
 import logging
 import sys
 
-from framework.testkit.tests.mutants.catalogue import MUTANTS
-from framework.testkit.tests.mutants.judging import caught
+from tests.mutants.catalogue import MUTANTS
+from tests.mutants.judging import caught
 
 
 def main() -> int:

@@ -1,6 +1,6 @@
 import pytest
-from framework.testkit.tests.mutants.catalogue import MUTANTS, Mutant
-from framework.testkit.tests.mutants.judging import caught
+from tests.mutants.catalogue import MUTANTS, Mutant
+from tests.mutants.judging import caught
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.id)

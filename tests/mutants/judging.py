@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from framework.testkit.tests.mutants.catalogue import Mutant
+from tests.mutants.catalogue import Mutant
 
 from venuekit_testkit import Outcome, checks, judge
 
