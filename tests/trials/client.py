@@ -21,8 +21,8 @@ from tests.trials.venues import credentials, pairs, ways
 
 from venuekit import Exchange, open_exchange
 
-PATIENCE: Final = 60.0
-"""Seconds for everything to be settled."""
+PATIENCE: Final = 150.0
+"""Seconds for everything to be settled: a nonce that was burnt before the kill proves absence only after a minute."""
 
 TASKS: Final = 3
 """How many orders are on their way at once."""

@@ -243,7 +243,7 @@ async def test_other_tasks_get_their_turn(tmp_path: Path) -> None:
 
         tasks.start_soon(listen, player.websockets, log)
         await player.play(on_record=on_record)
-    assert len(set(drawn)) >= 10
+    assert len(set(drawn)) >= 5
     assert len(log) == 4_001
 
 
