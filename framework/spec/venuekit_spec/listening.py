@@ -18,6 +18,7 @@ twice. A topic that the venue does not have is lost at once, alone.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection
 from typing import Any, ClassVar
 
@@ -58,7 +59,7 @@ class Stream:
         self.fresh = True
 
 
-class PublicSession:
+class PublicSession(ABC):
     """A socket that listens: see the module. A venue says its words (`greeting`, `serves`, `ask`, `leave`) and reads frames.
 
     Reading them, it says `confirmed` and `ended` where the venue does, and finds its streams by topic or by the venue's id.
@@ -80,21 +81,21 @@ class PublicSession:
         """What comes before any subscription."""
         return NOTHING
 
+    @abstractmethod
     def serves(self, topic: Topic) -> bool:
         """Whether the venue has this topic, of an instrument that it lists."""
-        raise NotImplementedError
 
+    @abstractmethod
     def ask(self, topic: Topic) -> Send:
         """The frame that subscribes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def leave(self, stream: Stream) -> Send:
         """The frame that ends a stream."""
-        raise NotImplementedError
 
+    @abstractmethod
     def feed(self, frame: bytes, now: Instant) -> Outputs:
         """A frame arrived. Raises `MalformedMessage`."""
-        raise NotImplementedError
 
     def confirmed(self, stream: Stream, now: Instant, id_: Any = None) -> Outputs:
         """The venue has taken this subscription, and calls it `id_` where it has a name for it."""
