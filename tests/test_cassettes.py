@@ -1,29 +1,24 @@
 """Recorded REST conversations, replayed through the connector, the flow runner and the HTTP driver, without a network.
 
-Each test has a cassette of its own. `./x record-cassettes exchange_a` starts the local venue and runs these tests against it:
-``VENUEKIT_RECORD`` then says where it listens. The market there is quiet, and every order comes from these tests, at prices
-that they name. So recording again changes nothing but times and what follows from them.
+Each test has a cassette of its own, made and read by the testkit's configuration. `./x record-cassettes exchange_a` runs these
+tests in pytest-recording's record mode, against a local venue that they start. The market there is quiet, and every order comes
+from these tests, at prices that they name. So recording again changes nothing but times and what follows from them.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from decimal import Decimal
-from importlib import metadata
 from pathlib import Path
 from random import Random
-from typing import Any, Final, TypeVar, cast
-from urllib.parse import urlsplit
+from typing import Any, Final, TypeVar
 
 import anyio
 import pytest
-import yaml  # type: ignore[import-untyped]
 from attrs import evolve, frozen
-from tests.cassette_config import CassetteRules, findings, secrets_of
-from tests.cassette_recorder import cassette
-from tests.no_network import no_network
 
 from venuekit.clock import SystemClock
 from venuekit.drivers.flows import FlowRunner
@@ -32,7 +27,6 @@ from venuekit.loader import load_connector
 from venuekit.pacing import Pacer
 from venuekit.tapes.scrub import REDACTED
 from venuekit_spec import (
-    DIALECTS,
     SECOND,
     Accepted,
     Auth,
@@ -41,7 +35,6 @@ from venuekit_spec import (
     Channel,
     Credentials,
     DataSource,
-    DialectPlugin,
     DuplicateClientOrderId,
     Flow,
     InstrumentTable,
@@ -62,36 +55,44 @@ from venuekit_spec import (
     Unknown,
     UserStream,
 )
+from venuekit_testkit import Subject
+from venuekit_testkit.cassettes import findings, secrets_of
 
-pytestmark = pytest.mark.anyio
+VENUE: Final = "exchange_a"
+pytestmark = [pytest.mark.anyio, pytest.mark.vcr, pytest.mark.recordings(VENUE)]
 
 T = TypeVar("T")
 
-VENUE: Final = "exchange_a"
 PAIR: Final = "BTC-USDT"
 SIZE: Final = Decimal("0.001")
 BID, ASK, LOW = Decimal(59000), Decimal(60000), Decimal(40000)
 """Where Bob buys and sells, and where nobody sells."""
-CASSETTES: Final = Path(__file__).parent / "cassettes"
-_RECORDED, _, _ADDRESS = os.environ.get("VENUEKIT_RECORD", "").partition("@")
-RECORD_AT: Final = _ADDRESS if _RECORDED == VENUE else ""
-"""Where the local venue listens while cassettes are recorded; empty while they are replayed."""
+CASSETTES: Final = Path(__file__).parent / "cassettes" / VENUE
+ALICE, BOB, AUDITOR = (each.credentials for each in Subject.of(VENUE).venue_side.accounts())
+"""The accounts of the local venue. Their keys open nothing anywhere else, and are treated as if they did."""
 
 
-def known_accounts() -> list[Credentials]:
-    """The accounts of the local venue. Their keys open nothing anywhere else, and are treated as if they did."""
-    (entry,) = metadata.entry_points(group=DIALECTS, name=VENUE)
-    return [account.credentials for account in cast("DialectPlugin", entry.load()).accounts()]
+@pytest.fixture(scope="module")
+def vcr_cassette_dir() -> str:
+    """Where these cassettes are: pytest-recording asks for it."""
+    return str(CASSETTES)
 
 
-ALICE, BOB, AUDITOR = known_accounts()
-
-if RECORD_AT:
-
-    @pytest.fixture
-    def anyio_backend() -> str:
-        """One loop while recording: no order is placed twice."""
-        return "asyncio"
+@pytest.fixture(scope="module")
+def where(record_mode: str) -> Iterator[str]:
+    """The environment that is spoken to: the local one as it is described, and while recording one that is really there."""
+    if record_mode == "none":
+        yield "local"
+        return
+    program = str(Path(sys.executable).with_name("venuekit"))
+    start = [program, "venue", "start", VENUE, "--port", "0", "--quiet-market"]
+    with subprocess.Popen(start, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            ready = server.stdout.readline()  # "exchange_a at http://127.0.0.1:41234 (seed 0)"
+            yield "local@" + ready.partition("http://")[2].split()[0]
+        finally:
+            server.terminate()
 
 
 @frozen
@@ -134,52 +135,44 @@ class Desk:
 
 
 @asynccontextmanager
-async def desks(name: str, *accounts: Credentials) -> AsyncIterator[list[Desk]]:
-    """A desk for each account, with the cassette of that name."""
+async def desks(where: str, *accounts: Credentials) -> AsyncIterator[list[Desk]]:
+    """A desk for each account."""
     connector = load_connector(VENUE)
     described = connector.description
-    environment = described.environment(f"local@{RECORD_AT}" if RECORD_AT else "local")
-    home = urlsplit(described.environment("local").url("rest")).netloc
-    rules = CassetteRules(addresses={RECORD_AT: home} if RECORD_AT else {})
+    environment = described.environment(where)
     clock = SystemClock()
     transport = HttpxTransport(clock)
     pacer = Pacer(described.pools)
     runner = FlowRunner(transport, clock, pacer, random=Random(1).random, limit_report=described.limit_report)
     source = connector.hooks.data_source(environment=environment)
-    path = CASSETTES / VENUE / f"{name}.yaml"
-    with ExitStack() as stack:
-        if not RECORD_AT:
-            stack.enter_context(no_network())
-        secrets = secrets_of([*known_accounts(), *accounts])
-        stack.enter_context(cassette(path, rules, secrets=secrets, record=bool(RECORD_AT)))
-        try:
-            instruments = InstrumentTable(await runner.run(source.instruments()))
-            yield [
-                Desk(
-                    runner=runner,
-                    auth=connector.hooks.auth(credentials=account, environment=environment),
-                    source=source,
-                    stream=connector.hooks.user_stream(
-                        environment=environment, instruments=instruments, credentials=account
-                    ),
-                    market=connector.hooks.market(
-                        environment=environment,
-                        instruments=instruments,
-                        credentials=account,
-                        order_entry=OrderEntry.REST,
-                    ),
+    try:
+        instruments = InstrumentTable(await runner.run(source.instruments()))
+        yield [
+            Desk(
+                runner=runner,
+                auth=connector.hooks.auth(credentials=account, environment=environment),
+                source=source,
+                stream=connector.hooks.user_stream(
+                    environment=environment, instruments=instruments, credentials=account
+                ),
+                market=connector.hooks.market(
+                    environment=environment,
                     instruments=instruments,
-                )
-                for account in accounts
-            ]
-        finally:
-            with anyio.CancelScope(shield=True):
-                await transport.aclose()
+                    credentials=account,
+                    order_entry=OrderEntry.REST,
+                ),
+                instruments=instruments,
+            )
+            for account in accounts
+        ]
+    finally:
+        with anyio.CancelScope(shield=True):
+            await transport.aclose()
 
 
-async def test_public_data() -> None:
+async def test_public_data(where: str) -> None:
     """Instruments with their rules, the venue's clock, and a book that shows what Bob wants."""
-    async with desks("public_data", BOB) as (bob,):
+    async with desks(where, BOB) as (bob,):
         assert bob.instruments[PAIR].price.tick == Decimal("0.01")
         assert await bob.run(bob.source.server_time()) > 1_700_000_000 * SECOND
         await bob.accepted(bob.order(1, Side.BUY, BID))
@@ -191,9 +184,9 @@ async def test_public_data() -> None:
     assert book.last
 
 
-async def test_an_order_rests_is_amended_and_cancelled() -> None:
+async def test_an_order_rests_is_amended_and_cancelled(where: str) -> None:
     """Placed where nobody sells, found by status and among the open orders, made larger, cancelled, found closed."""
-    async with desks("resting_order", ALICE) as (alice,):
+    async with desks(where, ALICE) as (alice,):
         market = alice.market
         ref = await alice.accepted(alice.order(101, Side.BUY, LOW))
         resting = await alice.run(market.status(ref))
@@ -208,9 +201,9 @@ async def test_an_order_rests_is_amended_and_cancelled() -> None:
         assert await alice.run(market.open_orders(None)) == []
 
 
-async def test_an_order_is_filled() -> None:
+async def test_an_order_is_filled(where: str) -> None:
     """An order that takes what Bob sells, in two pieces; its fills, asked for afterwards, add up and tell their fees."""
-    async with desks("filled_order", ALICE, BOB) as (alice, bob):
+    async with desks(where, ALICE, BOB) as (alice, bob):
         since = await alice.run(alice.source.server_time())
         for number in (201, 202):
             await bob.accepted(bob.order(number, Side.SELL, ASK))
@@ -227,18 +220,18 @@ async def test_an_order_is_filled() -> None:
     assert all(fill.fees and fill.liquidity is Liquidity.TAKER for fill in fills)
 
 
-async def test_all_orders_are_cancelled() -> None:
+async def test_all_orders_are_cancelled(where: str) -> None:
     """Two orders rest; cancelling all tells their ids, and nothing stays open."""
-    async with desks("cancel_all", ALICE) as (alice,):
+    async with desks(where, ALICE) as (alice,):
         refs = [await alice.accepted(alice.order(number, Side.BUY, LOW)) for number in (301, 302)]
         gone = await alice.run(alice.market.cancel_all([PAIR]))
         assert sorted(gone) == sorted(ref.order_id for ref in refs)
         assert await alice.run(alice.market.open_orders(None)) == []
 
 
-async def test_an_account_is_asked() -> None:
+async def test_an_account_is_asked(where: str) -> None:
     """Balances that add up, fees, what the key may do, and what is left of the limits."""
-    async with desks("account", ALICE) as (alice,):
+    async with desks(where, ALICE) as (alice,):
         balances = await alice.run(alice.market.balances())
         fees = await alice.run(alice.market.fee_rates(PAIR))
         permissions = await alice.run(alice.market.permissions())
@@ -250,27 +243,27 @@ async def test_an_account_is_asked() -> None:
     assert limits.used.keys() <= {pool.name for pool in load_connector(VENUE).description.pools}
 
 
-async def test_a_key_that_may_not_trade() -> None:
+async def test_a_key_that_may_not_trade(where: str) -> None:
     """The key of an auditor tells so when it is asked, and its orders are refused for that reason."""
-    async with desks("read_only", AUDITOR) as (auditor,):
+    async with desks(where, AUDITOR) as (auditor,):
         assert (await auditor.run(auditor.market.permissions())).trade is False
         placed = await auditor.place(auditor.order(501, Side.BUY, LOW))
     assert isinstance(placed, Rejected)
     assert isinstance(placed.error, AuthenticationRefused)
 
 
-async def test_a_token_opens_the_user_stream() -> None:
+async def test_a_token_opens_the_user_stream(where: str) -> None:
     """The URL of the private socket carries a token; in the cassette, and so in a replay, it is none."""
-    async with desks("token", ALICE) as (alice,):
+    async with desks(where, ALICE) as (alice,):
         topics = [topic for topic in alice.stream.topics() if topic.channel is Channel.USER]
         dial = await alice.run(alice.stream.dial(topics))
     assert dial.secret_url
-    assert (REDACTED in dial.url) is not bool(RECORD_AT)
+    assert (REDACTED in dial.url) is (where == "local")
 
 
-async def test_refusals_are_told_apart() -> None:
+async def test_refusals_are_told_apart(where: str) -> None:
     """No money, a used id, an order that nobody knows: each is its own error, and definitive but for the used id."""
-    async with desks("refusals", ALICE) as (alice,):
+    async with desks(where, ALICE) as (alice,):
         market = alice.market
         ref = await alice.accepted(alice.order(401, Side.BUY, LOW))
         used = await alice.place(alice.order(401, Side.BUY, LOW))
@@ -287,23 +280,21 @@ async def test_refusals_are_told_apart() -> None:
             await alice.run(market.status(OrderRef(PAIR, market.client_order_id(499))))
 
 
-async def test_a_wrong_signature_is_refused() -> None:
+async def test_a_wrong_signature_is_refused(where: str) -> None:
     """A key with another secret opens nothing, and the error says that it is about the key."""
     forged = Secret("forged-" + "".join(reversed(ALICE["api_secret"])))
     account = evolve(ALICE, fields={**ALICE.fields, "api_secret": forged})
-    async with desks("wrong_signature", account) as (stranger,):
+    async with desks(where, account) as (stranger,):
         with pytest.raises(AuthenticationRefused):
             await stranger.run(stranger.market.balances())
 
 
-@pytest.mark.skipif(bool(RECORD_AT), reason="they are being written")
-@pytest.mark.parametrize("path", sorted(CASSETTES.rglob("*.*")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(CASSETTES.parent.rglob("*.*")), ids=lambda path: path.name)
 def test_a_cassette_holds_no_secret(path: Path) -> None:
     """No file there holds a key of the local venue, a signature, a token, or anything that looks like one."""
-    text = path.read_text(encoding="utf-8")
-    assert findings(yaml.safe_load(text), text, secrets_of(known_accounts())) == []
+    assert findings(path, secrets_of(VENUE)) == []
 
 
 def test_there_are_cassettes() -> None:
     """What is searched for secrets is what is replayed."""
-    assert len(list((CASSETTES / VENUE).glob("*.yaml"))) >= 9
+    assert len(list(CASSETTES.glob("*.yaml"))) >= 9

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from heapq import nlargest, nsmallest
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from venuekit import BookView, InFlightOrder, OrderBook, OrderState
 from venuekit_spec import Engine, EngineEvent, LevelChanged, OrderStatus, Side
@@ -122,6 +122,13 @@ class History:
         depth = self._depth
         view = book.unproven
         return (levels(view.bids(depth)), levels(view.asks(depth))) in self._seen[instrument]
+
+    def had_best(self, instrument: str, bid: Sequence[Any] | None, ask: Sequence[Any] | None) -> bool:
+        """Whether these ever were the best of both sides: price and size each. For a history of one level."""
+        sides = (
+            () if each is None else levels([[Decimal(str(part)) for part in each]]) for each in (bid, ask)
+        )
+        return tuple(sides) in self._seen[instrument]
 
     def _happened(self, event: EngineEvent) -> None:
         if isinstance(event, LevelChanged) and event.instrument in self._sides:

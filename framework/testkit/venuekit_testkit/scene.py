@@ -363,10 +363,9 @@ async def stage(
     *,
     latency: Latency = LATENCY,
     seed: int = 1,
-    cushion: Seconds = 0.0,
 ) -> AsyncIterator[Stage]:
     """A quiet venue on a virtual clock that jumps while everybody waits."""
-    clock = VirtualClock(START, cushion=cushion)
+    clock = VirtualClock(START)
     plugin = subject.venue_side
     venue = LocalVenue(
         plugin, clock=clock, seed=seed, faults=FaultPlan(tuple(faults)), flow=False, latency=latency

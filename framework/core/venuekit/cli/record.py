@@ -1,4 +1,4 @@
-"""``venuekit record VENUE PAIR...``: tape a session into a file."""
+"""``venuekit record VENUE PAIR...``: tape a session into a file, or into a tape and a cassette."""
 
 from __future__ import annotations
 
@@ -25,6 +25,12 @@ from venuekit_spec import Credentials, NetworkError
     type=click.Path(path_type=Path),
     help="TAPE.jsonl, .jsonl.gz or .jsonl.zst",
 )
+@click.option(
+    "--cassette",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="NAME.yaml: put what HTTP says there, for tests that use vcrpy; both replay together.",
+)
 @environment_option
 @credentials_option
 @account_option
@@ -40,6 +46,7 @@ def command(
     venue: str,
     pairs: tuple[str, ...],
     output: Path,
+    cassette: Path | None,
     environment: str,
     credentials: str,
     account: str,
@@ -49,24 +56,28 @@ def command(
 ) -> None:
     """Record HTTP exchanges and WebSocket frames of PAIRS on VENUE. Secrets are scrubbed."""
     wanted = [channel.strip() for channel in channels.split(",") if channel.strip()]
-    begun = output.exists()  # then the recorder refuses, and what is there is not ours
+    files = [file for file in (output, cassette) if file is not None]
+    begun = any(file.exists() for file in files)  # then the recorder refuses, and what is there is not ours
     try:
         connector = load_connector(venue)
         keys = feed_credentials(connector, credentials, account)
-        run(partial(_record, connector, pairs, output, environment, keys, wanted, variant, seconds))
+        run(partial(_record, connector, pairs, output, cassette, environment, keys, wanted, variant, seconds))
     except NetworkError:
         if not begun:
-            output.unlink(missing_ok=True)  # it holds nothing but failures; the next try may have the name
+            for file in files:
+                file.unlink(missing_ok=True)  # it holds nothing but failures; the next try may have the name
         raise
     finally:
-        if not begun and output.exists():
-            click.echo(f"{output}: {output.stat().st_size:,} bytes", err=True)
+        for file in files:
+            if not begun and file.exists():
+                click.echo(f"{file}: {file.stat().st_size:,} bytes", err=True)
 
 
 async def _record(
     connector: LoadedConnector,
     pairs: tuple[str, ...],
     output: Path,
+    cassette: Path | None,
     environment: str,
     credentials: Credentials | None,
     channels: list[str],
@@ -83,6 +94,7 @@ async def _record(
             channels=channels,
             variant=variant,
             record=output,
+            cassette=cassette,
         ) as exchange:
             opened = True
             click.echo(f"recording {', '.join(pairs)} into {output}; Ctrl-C ends", err=True)

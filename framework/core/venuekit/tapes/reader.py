@@ -4,7 +4,9 @@
 2. A file that ends inside a record or inside its compression was cut by a crash: what is whole is read, and
    `Tape.truncated` says so. Any other line that cannot be read raises `TapeDamaged` with file and line. A JSON object is
    whole or invalid, so a last line without its line feed counts when it can be read.
-3. A sidecar inserts records (``"at": k``: before record k of the tape) and supplies or overrides members of the header.
+3. The payload of a record that names an exchange of a cassette is read from there; where both do not fit that is
+   `TapeDamaged` too.
+4. A sidecar inserts records (``"at": k``: before record k of the tape) and supplies or overrides members of the header.
    ``NAME.sidecar.jsonl`` beside ``NAME.jsonl``, ``NAME.jsonl.gz`` or ``NAME.jsonl.zst`` is found by itself.
 """
 
@@ -12,13 +14,14 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
 from msgspec.structs import replace
 
+from venuekit.tapes.cassettes import Taken, completed, read_cassette
 from venuekit.tapes.records import (
     Header,
     Inserted,
@@ -85,8 +88,8 @@ _MAGIC: Final[tuple[tuple[bytes, Callable[[], _Opening]], ...]] = (
 )
 
 
-class _Lines:
-    """The lines of one file, without their line feeds.
+class Lines:
+    """The lines of one file, without their line feeds. Raises `TapeDamaged` where it cannot be decompressed.
 
     `unterminated` while the last line is given out and had no line feed, `cut` once the compression ended too early.
     """
@@ -151,6 +154,7 @@ class Tape:
         self.truncated = False
         """The file ends inside a record or its compression; known once it was walked to its end."""
         self._inserted = inserted
+        self._cassette: Sequence[Taken] | None = None
 
     def __repr__(self) -> str:
         return f"<Tape {self.path.name}>"
@@ -164,7 +168,7 @@ class Tape:
 
     def count(self) -> int:
         """How many records the tape has, inserted ones included. Reads the whole file, decodes nothing."""
-        lines = _Lines(self.path)
+        lines = Lines(self.path)
         return sum(not (number == 0 and _is_header(line)) for number, line in enumerate(lines)) + len(
             self._inserted
         )
@@ -176,7 +180,7 @@ class Tape:
             for insert in self._inserted
             if insert.record.direction == "open"
         ]
-        lines = _Lines(self.path)
+        lines = Lines(self.path)
         shift = 0
         for index, line in enumerate(lines):
             if index == 0 and _is_header(line):
@@ -204,12 +208,14 @@ class Tape:
             insert = next(waiting, None)
 
     def _records(self) -> Iterator[tuple[int, Record]]:
-        lines = _Lines(self.path)
+        lines = Lines(self.path)
         self.truncated = False
         index = 0
         for number, line in enumerate(lines, 1):
             try:
                 record = decode_record(line)
+                if record.take >= 0:
+                    record = completed(record, self._taken())
             except ValueError as error:
                 if number == 1 and _is_header(line):
                     continue
@@ -220,6 +226,20 @@ class Tape:
             yield index, record
             index += 1
         self.truncated = lines.cut
+
+    def _taken(self) -> Sequence[Taken]:
+        """The cassette, read once. Raises `TapeDamaged`."""
+        if self._cassette is None:
+            named = self.header.cassette if self.header is not None else ""
+            if not named:
+                raise TapeDamaged(
+                    "its records are of a cassette that its header does not name", path=str(self.path)
+                )
+            try:
+                self._cassette = read_cassette(self.path.parent / named)
+            except ValueError as error:
+                raise TapeDamaged(str(error), path=str(self.path)) from None
+        return self._cassette
 
 
 def _timed(insert: Inserted, instant: Instant) -> Record:
@@ -276,7 +296,7 @@ def tape_name(path: Path) -> str:
 
 
 def _header_members(path: Path) -> dict[str, object] | None:
-    first = next(iter(_Lines(path)), b"")
+    first = next(iter(Lines(path)), b"")
     return header_members(first) if _is_header(first) else None
 
 
@@ -284,7 +304,7 @@ def _read_sidecar(path: Path) -> tuple[dict[str, object] | None, tuple[Inserted,
     """What a sidecar adds: members of the header, records in the order of their places. A sidecar is small."""
     members = _header_members(path)
     inserted: list[Inserted] = []
-    lines = _Lines(path)
+    lines = Lines(path)
     for number, line in enumerate(lines, 1):
         if number == 1 and members is not None:
             continue

@@ -7,12 +7,14 @@
    are a thread's (`venuekit.tapes.writing`).
 4. Lines are handed to that thread when there are enough of them or the oldest has waited long enough. It is the next
    record that notices; a recording that falls silent is handed over by `flush` and `finish`.
+5. Where there is a cassette beside the tape, bodies of HTTP go there, through the same scrubber.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from os import PathLike
+from os.path import relpath
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -29,6 +31,7 @@ from venuekit.drivers.websocket import (
     WebSocket,
     WebSocketTransport,
 )
+from venuekit.tapes.cassettes import CassetteWriter, cassette_form
 from venuekit.tapes.records import (
     Direction,
     Header,
@@ -51,7 +54,8 @@ class Recorder:
 
     `path` ends in ``.jsonl``, ``.jsonl.gz`` or ``.jsonl.zst``. `header` says what is recorded; by whom and when is
     filled in. `scrubber` knows the secrets of the session; without one they are found by their names only. Lines are written
-    once they hold `flush_bytes` or the oldest is `flush_after` seconds old. Raises what `TapeWriter` raises.
+    once they hold `flush_bytes` or the oldest is `flush_after` seconds old. `cassette` is a second file, for the bodies of
+    HTTP (`venuekit.tapes.cassettes`). Raises what `TapeWriter` raises, and `LocalError` where no cassette can be written.
     """
 
     def __init__(
@@ -61,6 +65,7 @@ class Recorder:
         header: Header,
         *,
         scrubber: Scrubber | None = None,
+        cassette: str | PathLike[str] | None = None,
         flush_after: Seconds = 1.0,
         flush_bytes: int = 1 << 18,
     ) -> None:
@@ -68,6 +73,11 @@ class Recorder:
         self.scrubber = scrubber if scrubber is not None else Scrubber()
         self.records = 0
         """How many records there are so far."""
+        self.cassette: CassetteWriter | None = None
+        """Where bodies of HTTP go; None: onto the tape."""
+        if cassette is not None:
+            header = replace(header, cassette=Path(relpath(cassette, Path(path).parent)).as_posix())
+            self.cassette = cassette_form().write(Path(cassette), header, self.scrubber)
         self._writer = TapeWriter(Path(path))
         self._flush_after = round(flush_after * SECOND)
         self._flush_bytes = flush_bytes
@@ -110,8 +120,10 @@ class Recorder:
             self._bytes = 0
 
     def finish(self) -> None:
-        """Write the rest, wait for the disk, give the file its name. Raises `TapeNotWritten`."""
+        """Write the rest, wait for the disk, give the files their names. Raises `TapeNotWritten`."""
         self.flush()
+        if self.cassette is not None:
+            self.cassette.finish()  # before the tape: one that is whole has its cassette
         self._writer.finish()
 
     def next_socket(self) -> str:
@@ -139,7 +151,8 @@ class RecordingHttpTransport:
         """As the inner transport does it."""
         recorder = self._recorder
         url = recorder.scrubber.url(request.url)
-        self._tape("out", recorder.clock.now(), url, request, request.body or None)
+        body = None if recorder.cassette is not None else request.body or None
+        self._tape("out", recorder.clock.now(), url, request, body)
         try:
             response = await self._inner.send(request)
         except NetworkError as error:
@@ -147,7 +160,11 @@ class RecordingHttpTransport:
             self._tape("fail", recorder.clock.now(), url, request, reason, sent=error.sent)
             raise
         instant = response.received or recorder.clock.now()
-        self._tape("in", instant, url, request, response.body, response=response)
+        if recorder.cassette is None:
+            self._tape("in", instant, url, request, response.body, response=response)
+        else:
+            take = recorder.cassette.add(request.replace(url=url), response)
+            self._tape("in", instant, url, request, None, response=response, take=take)
         return response
 
     async def aclose(self) -> None:
@@ -164,6 +181,7 @@ class RecordingHttpTransport:
         *,
         response: HttpResponse | None = None,
         sent: bool = False,
+        take: int = -1,
     ) -> None:
         scrubber = self._recorder.scrubber
         kept = None if payload is None else scrubber.frame(payload)
@@ -179,6 +197,7 @@ class RecordingHttpTransport:
             status=response.status if response else 0,
             headers=scrubber.headers(response.headers) if response else {},
             sent=sent,
+            take=take,
         )
         self._recorder.write(record)
 

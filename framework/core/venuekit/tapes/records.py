@@ -54,7 +54,8 @@ class Header(Struct, frozen=True, omit_defaults=True, tag_field=_MARK, tag=FORMA
     `pairs` are instrument ids, `topics` what was subscribed to, `contract` the version of the connectors' contract,
     `recorded` when it began (ISO 8601, UTC), `by` the program. The rest tells the player what it cannot find out:
     `ignore` names more query parameters that do not matter for the answer, `connections` the only connections that may
-    be dialled (all when empty), `paths` how much of a path must agree.
+    be dialled (all when empty), `paths` how much of a path must agree, `cassette` where the bodies of HTTP are, seen from
+    the folder of the tape (`venuekit.tapes.cassettes`).
     """
 
     venue: str = ""
@@ -67,6 +68,7 @@ class Header(Struct, frozen=True, omit_defaults=True, tag_field=_MARK, tag=FORMA
     ignore: tuple[str, ...] = ()
     connections: tuple[str, ...] = ()
     paths: PathRule = "whole"
+    cassette: str = ""
 
 
 NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
@@ -77,7 +79,8 @@ class Record(Struct, frozen=True):
 
     `url` is the socket's address or the request's full URL; `binary`: the payload is kept as base64. `method`, `status`
     and `headers` (the few that matter, lower case) belong to HTTP records. `sent` belongs to a ``fail``: a byte of the
-    request may have left.
+    request may have left. `take` is the number of the exchange in the tape's cassette that has the payload; below 0 there is
+    none.
     """
 
     instant: Instant
@@ -91,6 +94,7 @@ class Record(Struct, frozen=True):
     status: int = 0
     headers: Mapping[str, str] = NO_HEADERS
     sent: bool = False
+    take: int = -1
 
     def __repr__(self) -> str:
         size = "no payload" if self.payload is None else f"{len(self.payload)} bytes"
@@ -122,6 +126,7 @@ class _Line(Struct, frozen=True):
     status: int = 0
     headers: Mapping[str, str] | None = None
     sent: bool = False
+    take: int = -1
     at: int = -1
 
 
@@ -185,6 +190,7 @@ def _record(wire: _Line, instant: Instant) -> Record:
         wire.status,
         wire.headers or NO_HEADERS,
         wire.sent,
+        wire.take,
     )
 
 
@@ -212,6 +218,8 @@ def encode_record(record: Record, at: int | None = None) -> bytes:
         members += (b',"headers":', _encode(dict(record.headers)))
     if record.sent:
         members.append(b',"sent":true')
+    if record.take >= 0:
+        members.append(b',"take":%d' % record.take)
     members.append(payload_tail(record.payload, binary=record.binary))
     return b"".join(members)
 

@@ -28,7 +28,8 @@ async def balances_are_the_venues(subject: Subject) -> None:
             told = {
                 balance.asset: balance.total for balance in await there.exchange.balances() if balance.total
             }
-            assert told == _balances(there)
+            held = _balances(there)
+            assert told == held, f"it holds {told}, at the venue {held}"
             there.somebody(Side.SELL, "0.001", 10)
             placed = await there.exchange.place(there.limit(Side.BUY, "-0.002", 10))
             await there.until(lambda placed=placed: placed.order.complete, "the trade", 60.0)  # type: ignore[misc]
@@ -75,10 +76,14 @@ async def positions_are_the_venues(subject: Subject) -> None:
         placed = await there.exchange.place(there.limit(Side.SELL, "-0.002", 10, pair=pair))
         await there.until(lambda: placed.order.complete, "the trade", 60.0)
         await there.clock.sleep(5.0)
-        ours = {each.instrument: each.quantity for each in await there.exchange.positions() if each.quantity}
-        theirs = {each.instrument: each.quantity for each in there.engine.positions(there.account_name)}
-        assert ours == theirs
-        assert ours[pair] < 0, "a short position is negative"
+        told, held = await there.exchange.positions(), there.engine.positions(there.account_name)
+        ours, theirs = ({each.instrument: each for each in side if each.quantity} for side in (told, held))
+        assert set(ours) == set(theirs), f"positions are told in {sorted(ours)}, held in {sorted(theirs)}"
+        for name in ("quantity", "entry_price"):
+            here, there_ = getattr(ours[pair], name), getattr(theirs[pair], name)
+            told_at_all = here is not None or name == "quantity"
+            assert not told_at_all or here == there_, f"the {name} is {here}, at the venue {there_}"
+        assert ours[pair].quantity < 0, "a short position is negative"
 
 
 @check(Group.RECONCILING, ORDERS, DIALECT)
@@ -88,9 +93,9 @@ async def fees_are_the_venues(subject: Subject) -> None:
     As fractions of the notional, maker and taker told apart.
     """
     async with scene(subject) as there:
-        assert await there.exchange.fee_rates(there.pair) == there.engine.fee_rates(
-            there.account_name, there.pair
-        )
+        told = await there.exchange.fee_rates(there.pair)
+        taken = there.engine.fee_rates(there.account_name, there.pair)
+        assert told == taken, f"told are {told}, the venue takes {taken}"
 
 
 @check(Group.RECONCILING, ORDERS, DIALECT)
@@ -101,7 +106,7 @@ async def permissions_are_told(subject: Subject) -> None:
     """
     async with scene(subject) as there:
         permissions = await there.exchange.permissions()
-        assert permissions.trade is not False
+        assert permissions.trade is not False, "a key that may trade is told that it may not"
 
 
 @check(Group.RECONCILING, ORDERS, DIALECT)
@@ -118,9 +123,10 @@ async def open_orders_are_all(subject: Subject) -> None:
         await there.clock.sleep(5.0)
         told = {report.client_order_id for report in await there.exchange.open_orders()}
         wanted = {order.intent.client_order_id for order in there.engine.open_orders(there.account_name)}
-        assert told == wanted
+        assert told == wanted, f"told are {len(told)} open orders, {len(wanted)} are"
         only = await there.exchange.open_orders([there.pair])
-        assert {report.instrument for report in only} == {there.pair}
+        markets = {report.instrument for report in only}
+        assert markets == {there.pair}, f"asked for one market, it tells of {sorted(markets)}"
 
 
 @check(Group.RECONCILING, ORDERS, DIALECT)
@@ -141,5 +147,7 @@ async def fills_are_all_and_in_order(subject: Subject) -> None:
             await there.until(lambda placed=placed: placed.order.complete, "the trade", 60.0)  # type: ignore[misc]
         fills = await there.exchange.fills(there.pair, began)
         assert len(fills) == len(there.executions) == 12, f"{len(fills)} fills of 12"
-        assert [fill.time for fill in fills] == sorted(fill.time for fill in fills)
-        assert len(await there.exchange.fills(there.pair, middle)) == 6
+        times = [fill.time for fill in fills]
+        assert times == sorted(times), "the oldest does not come first"
+        late = len(await there.exchange.fills(there.pair, middle))
+        assert late == 6, f"{late} fills since the middle, 6 there were"

@@ -115,7 +115,7 @@ async def book_proof_grows(subject: Subject) -> None:
         proof = there.book.proof
         rule = subject.book_rule
         assert rule is not None
-        assert proof.kinds == rule.proofs
+        assert proof.kinds == rule.proofs, f"it rests on {proof.kinds}, by its rule on {rule.proofs}"
         if "sequence" in proof.kinds and not rule.per_connection:
             assert proof.sequence > before.sequence, "no message was compared with the one before"
         if "checksum" in proof.kinds:
@@ -141,14 +141,24 @@ async def undisturbed_book_never_falters(subject: Subject) -> None:
 async def quiet_market_stays_live(subject: Subject) -> None:
     """A market in which nothing happens is not taken for a dead feed.
 
-    For ten minutes nobody trades; signs of life keep the book LIVE, or it comes back by itself, and is right.
+    For ten minutes nobody trades; signs of life keep the book LIVE, and its socket is not dialled again. A silence limit that
+    is shorter than what a healthy venue is silent for, or pings that are never sent, cost a book now and then.
     """
     async with scene(subject, trade=False) as there:
         crowd = there.crowd()
         await there.until(lambda: there.book.live, "the book is LIVE", 30.0)
         crowd.leave()
+        await quiet(there)
+        dialled, seen = len(there.watched.sockets), len(there.events)
         await there.clock.sleep(600.0)
-        await there.until(lambda: there.book.live, "the book is LIVE again", 60.0)
+        lost = [
+            event
+            for event in there.events[seen:]
+            if isinstance(event, StateChange) and event.state is not BookState.LIVE
+        ]
+        assert not lost, f"it went {lost[0].state} in a quiet market: {lost[0].reason}"
+        again = len(there.watched.sockets) - dialled
+        assert not again, f"{again} sockets were dialled in a quiet market"
         same(there)
 
 
@@ -184,7 +194,7 @@ async def server_time_is_read(subject: Subject) -> None:
         there.venue.skew(5.0, 3600.0)
         await there.exchange.measure_clock()
         offset = there.exchange.clock_offset
-        assert offset is not None
+        assert offset is not None, "the venue's clock was not read"
         assert abs(offset.offset - 5 * SECOND) < 1.5 * SECOND, f"an offset of {offset.offset / SECOND} s"
 
 
@@ -223,10 +233,11 @@ async def trades_come_once(subject: Subject) -> None:
 async def top_of_book_is_the_best(subject: Subject) -> None:
     """The best prices that the venue tells apart are the best of its book.
 
-    Compared when the market has come to rest.
+    Prices are compared when the market has come to rest, sizes with every state that the venue's book ever had.
     """
     async with scene(subject, trade=False, channels=[Channel.TOP.value]) as there:
         crowd = there.crowd()
+        history = History(there.engine, there.pairs, 1)
         async with collected(there.exchange.tops(there.pair)) as seen:
             await there.clock.sleep(10.0)
             crowd.leave()
@@ -234,10 +245,12 @@ async def top_of_book_is_the_best(subject: Subject) -> None:
             tops = [each for each in seen if isinstance(each, TopOfBook)]
         assert tops, "no best prices were told"
         last, image = tops[-1], there.engine.book(there.pair, 1)
-        assert last.bid is not None
-        assert last.ask is not None
-        assert Decimal(str(last.bid[0])) == image.bids[0][0], f"best bid {last.bid[0]}"
-        assert Decimal(str(last.ask[0])) == image.asks[0][0], f"best ask {last.ask[0]}"
+        assert last.bid is not None, "no best bid was told"
+        assert last.ask is not None, "no best ask was told"
+        assert Decimal(str(last.bid[0])) == image.bids[0][0], f"the best bid is {last.bid[0]}"
+        assert Decimal(str(last.ask[0])) == image.asks[0][0], f"the best ask is {last.ask[0]}"
+        never = [top for top in tops if not history.had_best(there.pair, top.bid, top.ask)]
+        assert not never, f"{never[0].bid} and {never[0].ask} never were the best of the venue's book"
 
 
 @check(Group.DATA, BOOK, claims(Capability.TRADES), DIALECT)

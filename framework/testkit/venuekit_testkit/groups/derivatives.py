@@ -10,6 +10,10 @@ from venuekit_testkit.scene import Scene, scene
 from venuekit_testkit.subject import Subject
 
 
+def _leverage(there: Scene, pair: str) -> Decimal | None:
+    return there.engine.leverage(there.account_name, pair)
+
+
 def perpetual(there: Scene) -> str:
     """A perpetual that is traded. Raises `Unclaimed` where there is none."""
     for pair in there.pairs:
@@ -55,11 +59,11 @@ async def leverage_is_set(subject: Subject) -> None:
         pair = perpetual(there)
         await there.exchange.set_leverage(pair, 2)
         await there.clock.sleep(5.0)
-        assert there.engine.leverage(there.account_name, pair) == 2
+        assert _leverage(there, pair) == 2, f"set to 2 it is {_leverage(there, pair)} at the venue"
         try:
             await there.exchange.set_leverage(pair, 1_000_000)
         except VenueError:
             pass  # as it should be
         else:
             raise AssertionError("the venue refused it, and nobody said so")
-        assert there.engine.leverage(there.account_name, pair) == 2
+        assert _leverage(there, pair) == 2, f"it was 2, and is {_leverage(there, pair)} after a refusal"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
+
+from attrs import evolve
 
 from venuekit_spec import (
     Capability,
@@ -13,9 +15,13 @@ from venuekit_spec import (
     Ids,
     Join,
     LocalError,
+    OrderType,
     Resolution,
     Secret,
+    Side,
     SnapshotSource,
+    TimeInForce,
+    after,
 )
 from venuekit_testkit.catalogue import AUTH, BOOK, DIALECT, ORDERS, Group, Unclaimed, check
 from venuekit_testkit.hand import Hand
@@ -32,6 +38,8 @@ CHANNELS: Final = {
     Capability.SOCKET_ORDERS: {Channel.CALLS},
 }
 """Capability -> the channels that serve it: a book of levels can be had from one of orders too."""
+
+WITHOUT_PRICE: Final = frozenset({OrderType.MARKET, OrderType.STOP, OrderType.TAKE_PROFIT})
 
 NUMBERS: Final = (0, 1, 9, 10, 255, 256, 65_535, 10**9, 2**40 + 7, 2**55, 2**56 - 1)
 """Running numbers as the core hands them out: below two to the power of 56."""
@@ -91,7 +99,8 @@ def topics_are_told_apart(subject: Subject) -> None:
     The core finds the rule of a topic by both.
     """
     keys = [(rule.channel, rule.variant) for rule in subject.description.topics]
-    assert len(set(keys)) == len(keys)
+    doubled = [key for key in keys if keys.count(key) > 1]
+    assert not doubled, f"two rules are {' '.join(doubled[0]).strip()}"
 
 
 @check(Group.DESCRIPTION, BOOK)
@@ -164,11 +173,12 @@ def pools_are_sane(subject: Subject) -> None:
     names = [pool.name for pool in subject.description.pools]
     assert len(set(names)) == len(names), "two pools share a name"
     for pool in subject.description.pools:
-        assert pool.capacity > 0, pool.name
-        assert pool.period > 0, pool.name
-        assert pool.burst is None or pool.burst > 0, pool.name
+        assert pool.capacity > 0, f"the capacity of {pool.name} is {pool.capacity}"
+        assert pool.period > 0, f"the period of {pool.name} is {pool.period}"
+        assert pool.burst is None or pool.burst > 0, f"the burst of {pool.name} is {pool.burst}"
     for limits in (subject.description.sockets, *subject.description.endpoint_sockets.values()):
-        assert min(limits.topics, limits.frames_per_second, limits.dials, limits.dial_period) > 0
+        least = min(limits.topics, limits.frames_per_second, limits.dials, limits.dial_period)
+        assert least > 0, f"a limit of sockets is {least}"
 
 
 @check(Group.DESCRIPTION, ORDERS)
@@ -186,9 +196,39 @@ def order_kinds_are_declared(subject: Subject) -> None:
 
     Both are what the core refuses by before anything is sent.
     """
-    assert subject.description.order_types
-    assert subject.description.times_in_force
-    assert subject.description.maximum_batch >= 1
+    assert subject.description.order_types, "no type of orders is declared"
+    assert subject.description.times_in_force, "no time in force is declared"
+    assert subject.description.maximum_batch >= 1, "a batch holds no order"
+
+
+@check(Group.DESCRIPTION, ORDERS, DIALECT)
+def order_kinds_are_served(subject: Subject) -> None:
+    """What it declares of orders it can say: no declared type or time in force is refused before anything is sent.
+
+    The core refuses what is not declared; whatever is declared reaches the connector. Each type is placed once, and a limit
+    order with each time in force.
+    """
+    hand = Hand(subject)
+    market = hand.market(subject.ways[0])
+    kinds: list[dict[str, Any]] = [{"type": type_} for type_ in subject.description.order_types]
+    kinds += [{"time_in_force": force} for force in subject.description.times_in_force]
+    for number, kind in enumerate(kinds, 1):
+        order = evolve(hand.limit(number), **kind)
+        if order.time_in_force is TimeInForce.GTD:
+            order = evolve(order, expires=after(hand.now, 3600.0))
+        if order.type in WITHOUT_PRICE:
+            order = evolve(order, price=None)
+        if order.type not in {OrderType.LIMIT, OrderType.MARKET}:
+            order = evolve(order, trigger_price=hand.limit(number, side=Side.SELL).price)
+        flow = market.place([order])
+        try:
+            next(flow)
+        except LocalError as error:
+            raise AssertionError(f"{next(iter(kind.values()))} is declared, and refused: {error}") from error
+        except StopIteration as end:
+            raise AssertionError(f"{next(iter(kind.values()))} is not sent: {end.value}") from end
+        finally:
+            flow.close()
 
 
 @check(Group.DESCRIPTION, ORDERS)
@@ -202,8 +242,10 @@ def unknown_outcomes_can_be_settled(subject: Subject) -> None:
     assert resolver is not None, "it has no resolver"
     assert Resolution.ASK in resolver.steps, "it never asks"
     absence = resolver.absence
-    assert absence.after is not None or absence.after_deadline is not None or absence.above_expiry_height
-    assert not absence.above_expiry_height or subject.description.order_life is not None
+    final = absence.after is not None or absence.after_deadline is not None or absence.above_expiry_height
+    assert final, "absence never becomes final"
+    lives = not absence.above_expiry_height or subject.description.order_life is not None
+    assert lives, "absence is final above an expiry height, and orders have none"
 
 
 @check(Group.DESCRIPTION, ORDERS, DIALECT)
@@ -228,10 +270,15 @@ def client_order_ids_are_unique(subject: Subject) -> None:
 
     An id that two orders share would merge them in the store.
     """
-    market = Hand(subject).market(subject.ways[0])
+    hand = Hand(subject)
+    market, another = (hand.market(subject.ways[0]) for _ in range(2))
     numbers = [*NUMBERS, *range(2_000, 2_500)]
-    assert len({market.client_order_id(number) for number in numbers}) == len(numbers)
-    assert market.client_order_id(77) == market.client_order_id(77)
+    ids = [market.client_order_id(number) for number in numbers]
+    assert len(set(ids)) == len(ids), (
+        f"{len(ids) - len(set(ids))} of {len(ids)} ids are those of other numbers"
+    )
+    again = [another.client_order_id(number) for number in reversed(numbers)]
+    assert ids == again[::-1], "another market makes another id of the same number"
 
 
 @check(Group.DESCRIPTION, AUTH)
@@ -260,6 +307,7 @@ def bad_credentials_stay_unseen(subject: Subject) -> None:
     try:
         subject.connector.hooks.auth(credentials=Credentials(nonsense), environment=subject.environment)
     except LocalError as error:
-        assert not any(value.reveal() in f"{error!r} {error}" for value in nonsense.values())  # noqa: PT017
+        shown = [name for name, value in nonsense.items() if value.reveal() in f"{error!r} {error}"]
+        assert not shown, f"its error shows the {shown[0]}"
     else:
         raise Unclaimed("it takes any text for a credential")

@@ -7,15 +7,14 @@ from typing import Any, Final
 
 from venuekit_spec import (
     Capability,
-    Flow,
     HttpRequest,
     HttpResponse,
     InstrumentTable,
-    NewOrder,
     Topic,
     VenuekitError,
 )
 from venuekit_testkit.catalogue import BOOK, DIALECT, ORDERS, Group, check
+from venuekit_testkit.groups.placing import came_to
 from venuekit_testkit.groups.public import heard, shown
 from venuekit_testkit.hand import START, Hand, ref
 from venuekit_testkit.scene import scene
@@ -79,7 +78,10 @@ async def malformed_frames_cost_themselves(subject: Subject) -> None:
         for nonsense in (b"{", b"\xff", frame[: len(frame) // 2]):
             _feed(disturbed, nonsense, now, "nonsense")
         disturbed.feed(frame, now)
-    assert shown(plain.told) == shown(disturbed.told)
+    said, wanted = shown(disturbed.outputs), shown(plain.outputs)
+    missing = [each for each in wanted if each not in said]
+    assert not missing, f"it no longer says {missing[0]}"
+    assert said == wanted, "it says other things once it was disturbed"
 
 
 @check(Group.FRAMES, DIALECT, Capability.USER_STREAM)
@@ -200,9 +202,6 @@ def unreadable_placements_are_unknown(subject: Subject) -> None:
     hand = Hand(subject)
     market = hand.market()
 
-    def placing(order: NewOrder) -> Flow[Any]:
-        return market.place([order])
-
     for number, body in enumerate((b"", b"{", b"<html>502 Bad Gateway</html>", b"[]", b"\xff"), 1):
         order = hand.limit(number)
 
@@ -210,6 +209,6 @@ def unreadable_placements_are_unknown(subject: Subject) -> None:
             return HttpResponse(told.status, body, told.headers, told.received, told.url)
 
         hand.answer = cut
-        (placed,) = hand.run(placing(order))
+        (placed,) = came_to(hand, market.place([order]), 1)
         hand.answer = None
         assert type(placed).__name__ == "Unknown", f"a reply of {body!r} was taken for {placed}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from decimal import Decimal
-from typing import cast
+from typing import Final, cast
 
 from attrs import evolve, frozen
 
@@ -23,6 +23,9 @@ from venuekit_spec import (
 from venuekit_testkit.catalogue import DIALECT, Group, Unclaimed, check
 from venuekit_testkit.hand import Hand
 from venuekit_testkit.subject import Subject
+
+BOUNDS: Final = {"price": ("tick", "minimum", "maximum"), "size": ("step", "minimum", "maximum")}
+"""The rules of an instrument that every venue has or has not, by the part that they are of."""
 
 
 def _listed(subject: Subject) -> dict[str, Instrument]:
@@ -72,7 +75,8 @@ def names_find_their_instrument(subject: Subject) -> None:
     for instrument in table.values():
         assert instrument.native, f"{instrument.id} has no name at the venue"
         for use, name in instrument.native.items():
-            assert table.ids_by_native(use)[name] == instrument.id
+            led = table.ids_by_native(use)[name]
+            assert led == instrument.id, f"the {use} name {name} of {instrument.id} leads to {led}"
 
 
 @check(Group.INSTRUMENTS, DIALECT)
@@ -149,7 +153,8 @@ def names_are_never_taken_apart(subject: Subject) -> None:
     listed = [changed.get(each.instrument.id, each) for each in listings]
     plugin = cast("DialectPlugin", _Relisted(subject.venue_side, listed))
     table = Hand(evolve(subject, dialect=plugin)).instruments
-    assert set(table) == {each.instrument.id for each in listings}
+    lost = {each.instrument.id for each in listings} - set(table)
+    assert not lost, f"{', '.join(sorted(lost))} were found by cutting names"
     for id_, each in changed.items():
         led = [table.ids_by_native(use).get(name) for use, name in each.instrument.native.items()]
         assert id_ in led, f"{id_} was found by cutting its name"  # a venue may derive further names itself
@@ -165,9 +170,12 @@ def rules_are_those_of_the_venue(subject: Subject) -> None:
     for id_, theirs in _listed(subject).items():
         ours = table[id_]
         for name in ("kind", "base", "quote", "minimum_notional", "status", "contract_size"):
-            assert getattr(ours, name) == getattr(theirs, name), f"{name} of {id_}: {getattr(ours, name)}"
-        assert ours.price.tick == theirs.price.tick, f"the tick of {id_}: {ours.price.tick}"
-        assert ours.size.step == theirs.size.step, f"the step of {id_}: {ours.size.step}"
+            told, wanted = getattr(ours, name), getattr(theirs, name)
+            assert told == wanted, f"{name} of {id_}: {told}, at the venue {wanted}"
+        for kind, names in BOUNDS.items():
+            for name in names:
+                told, wanted = getattr(getattr(ours, kind), name), getattr(getattr(theirs, kind), name)
+                assert told == wanted, f"{name} of the {kind} of {id_}: {told}, at the venue {wanted}"
 
 
 @check(Group.INSTRUMENTS, DIALECT)
@@ -218,4 +226,6 @@ def instruments_are_the_same_each_time(subject: Subject) -> None:
     """
     hand = Hand(subject)
     again = InstrumentTable(hand.run(hand.source.instruments()))
-    assert list(hand.instruments.values()) == list(again.values())
+    changed = [id_ for id_, each in hand.instruments.items() if again.get(id_) != each]
+    assert list(hand.instruments) == list(again), "another list, or another order of it"
+    assert not changed, f"{changed[0]} was read otherwise the second time"

@@ -10,6 +10,7 @@ from venuekit_spec import Capability, Channel, Side
 from venuekit_testkit.agreement import book_differs
 from venuekit_testkit.catalogue import DIALECT, Group, Need, Unclaimed, check
 from venuekit_testkit.groups.data import quiet
+from venuekit_testkit.groups.frames import is_private
 from venuekit_testkit.scene import Scene, scene
 from venuekit_testkit.subject import Subject
 
@@ -28,6 +29,12 @@ FEED = Need(_lacks_feed)
 
 def _book(there: Scene) -> OrderByOrderBook:
     return there.exchange.order_books[there.pair]
+
+
+def _public_frames(there: Scene) -> list[bytes]:
+    """What came on the sockets of the order feed."""
+    public = [each for each in there.watched.sockets if not is_private(there.subject, each.dial.url)]
+    return [frame for conversation in public for _, frame in conversation.frames]
 
 
 async def _live(there: Scene) -> None:
@@ -97,16 +104,17 @@ async def own_orders_are_found(subject: Subject) -> None:
         book.mark_own([order.order_id])
         found = book.order(order.order_id)
         if found is None:
+            named = any(order.order_id.encode() in frame for frame in _public_frames(there))
+            assert not named, f"its feed names the order {order.order_id}, and the book does not have it"
             raise Unclaimed("the ids of its order feed are not those of orders")
-        assert (found.side, found.price, found.size, found.own) == (
-            Side.BUY,
-            order.price,
-            order.quantity,
-            True,
-        )
+        told = (found.side, found.price, found.size)
+        assert told == (Side.BUY, order.price, order.quantity), f"one's own order is told as {told}"
+        assert found.own, "it is not marked as one's own"
         assert order.price is not None
-        assert book.own_size(Side.BUY, order.price) == order.quantity
-        assert [each.order_id for each in book.own_orders] == [order.order_id]
+        own = book.own_size(Side.BUY, order.price)
+        assert own == order.quantity, f"{own} of its level is one's own, not {order.quantity}"
+        marked = [each.order_id for each in book.own_orders]
+        assert marked == [order.order_id], f"one's own orders are {marked}"
 
 
 @check(Group.ORDER_BY_ORDER, Capability.ORDER_BY_ORDER, Capability.REST_ORDERS, FEED, DIALECT)
@@ -131,4 +139,5 @@ async def queue_ahead_is_known(subject: Subject) -> None:
         assert ahead == first.quantity, f"{ahead} is told to be ahead, {first.quantity} is"
         there.cancel(there.subject.venue_side.accounts()[1].name, first)
         await quiet(there)
-        assert book.queue_ahead(order.order_id) == 0
+        ahead = book.queue_ahead(order.order_id)
+        assert ahead == 0, f"{ahead} is told to be ahead, and nothing is"

@@ -2,173 +2,147 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeAlias
 
-from venuekit import OrderAccepted, OrderUnknown
+from venuekit import OrderAccepted, OrderRejected, OrderUnknown
 from venuekit_simulator.faults import Fault, FaultKind, Unreachable
-from venuekit_spec import CallKind, Capability, Side
-from venuekit_testkit.catalogue import DIALECT, ORDERS, Group, Need, claims, register
+from venuekit_spec import CallKind, Capability, OrderEntry, Side
+from venuekit_testkit.catalogue import DIALECT, ORDERS, Group, Need, register
 from venuekit_testkit.scene import scene
 from venuekit_testkit.subject import Subject
 
-PLACE: Final = frozenset({CallKind.PLACE})
-
-WAYS: Final[dict[str, tuple[Fault, str]]] = {
-    "reply-lost": (Fault(kind=FaultKind.LOST, on=PLACE, nth=1), "The venue acts, and its reply never comes."),
+ASTRAY: Final[dict[str, tuple[FaultKind, dict[str, Any], str]]] = {
+    "reply-lost": (FaultKind.LOST, {}, "The venue acts, and its reply never comes."),
     "socket-cut-after": (
-        Fault(kind=FaultKind.LOST, on=PLACE, nth=1, cut=True),
-        "The venue acts, and the socket breaks before its reply.",
+        FaultKind.LOST, {"cut": True}, "The venue acts, and the socket breaks before its reply.",
     ),
-    "error-before": (
-        Fault(kind=FaultKind.ERROR_BEFORE, on=PLACE, nth=1),
-        "The venue fails with a 5xx and has done nothing.",
-    ),
-    "error-after": (
-        Fault(kind=FaultKind.ERROR_AFTER, on=PLACE, nth=1),
-        "The venue fails with a 5xx, and has the order.",
-    ),
+    "error-before": (FaultKind.ERROR_BEFORE, {}, "The venue fails with a 5xx and has done nothing."),
+    "error-after": (FaultKind.ERROR_AFTER, {}, "The venue fails with a 5xx, and has acted."),
     "proxy-error-after": (
-        Fault(kind=FaultKind.ERROR_AFTER, on=PLACE, nth=1, status=502),
-        "A proxy says 502 with a page of its own, and the venue has the order.",
+        FaultKind.ERROR_AFTER, {"status": 502}, "A proxy says 502 with a page of its own, and the venue has acted.",
     ),
     "reply-slow": (
-        Fault(kind=FaultKind.SLOW, on=PLACE, nth=1, seconds=45.0),
-        "The reply comes when nobody waits for it any more.",
+        FaultKind.SLOW, {"seconds": 45.0}, "The reply comes when nobody waits for it any more.",
     ),
-    "reply-truncated": (
-        Fault(kind=FaultKind.TRUNCATE, on=PLACE, nth=1),
-        "Half of the reply comes, with the status of success.",
-    ),
-    "reply-corrupted": (
-        Fault(kind=FaultKind.CORRUPT, on=PLACE, nth=1),
-        "One character of the reply makes no sense.",
-    ),
-    "connection-cut": (
-        Fault(kind=FaultKind.CUT, on=PLACE, nth=1),
-        "The connection breaks off before the venue has acted.",
-    ),
-    "connection-stalled": (
-        Fault(kind=FaultKind.STALL, on=PLACE, nth=1),
-        "The connection stays open, and nothing comes any more.",
-    ),
+    "reply-truncated": (FaultKind.TRUNCATE, {}, "Half of the reply comes, with the status of success."),
+    "reply-corrupted": (FaultKind.CORRUPT, {}, "One character of the reply makes no sense."),
+    "connection-cut": (FaultKind.CUT, {}, "The connection breaks off before the venue has acted."),
+    "connection-stalled": (FaultKind.STALL, {}, "The connection stays open, and nothing comes any more."),
     "events-first": (
-        Fault(kind=FaultKind.EVENTS_FIRST, on=PLACE, nth=1),
-        "The user stream tells of the order, and of its fills, before the reply comes.",
+        FaultKind.EVENTS_FIRST, {}, "The user stream tells of the order, and of its fills, before the reply comes.",
     ),
     "rate-limited": (
-        Fault(kind=FaultKind.RATE_LIMITED, on=PLACE, nth=1, seconds=5.0),
-        "The venue answers 429 and refuses everything for five seconds.",
+        FaultKind.RATE_LIMITED, {"seconds": 5.0}, "The venue answers 429 and refuses everything for five seconds.",
     ),
-    "banned": (
-        Fault(kind=FaultKind.BANNED, on=PLACE, nth=1, seconds=60.0),
-        "The venue bans the address for a minute.",
-    ),
+    "banned": (FaultKind.BANNED, {"seconds": 60.0}, "The venue bans the address for a minute."),
     "clock-skewed": (
-        Fault(kind=FaultKind.CLOCK_SKEW, on=PLACE, nth=1, offset=30.0, seconds=60.0),
-        "The venue's clock jumps half a minute ahead.",
+        FaultKind.CLOCK_SKEW, {"offset": 30.0, "seconds": 60.0}, "The venue's clock jumps half a minute ahead.",
     ),
     "venue-restarted": (
-        Fault(kind=FaultKind.RESTART, on=PLACE, nth=1, seconds=10.0),
-        "The venue starts anew while the order is under way.",
+        FaultKind.RESTART, {"seconds": 10.0}, "The venue starts anew while the order is under way.",
     ),
     "name-lost": (
-        Fault(kind=FaultKind.UNREACHABLE, on=PLACE, nth=1, how=Unreachable.DNS, seconds=60.0),
-        "The venue's name is not found any more.",
+        FaultKind.UNREACHABLE, {"how": Unreachable.DNS, "seconds": 60.0}, "The venue's name is not found any more.",
     ),
     "black-hole": (
-        Fault(kind=FaultKind.UNREACHABLE, on=PLACE, nth=1, how=Unreachable.BLACK_HOLE, seconds=60.0),
-        "The order, and all after it, vanishes without a word for a minute.",
+        FaultKind.UNREACHABLE, {"how": Unreachable.BLACK_HOLE, "seconds": 60.0},
+        "The request, and all after it, vanishes without a word for a minute.",
     ),
-}
-"""What befalls the answer of a placement."""
+}  # fmt: skip
+"""What befalls the answer, by name: the fault, what it has besides, and the story."""
 
-REFUSING: Final = frozenset({"rate-limited", "banned"})
+REFUSING: Final = frozenset({FaultKind.RATE_LIMITED, FaultKind.BANNED})
 """The venue has said that it did nothing: such a placement is not accepted."""
 
-
-async def _placed(subject: Subject, name: str) -> None:
-    """An order that rests and one that is filled at once, under the fault, by every way."""
-    aways = ("0.02", "-0.002")
-    for way, away in zip(subject.ways * (2 // len(subject.ways)), aways, strict=True):
-        async with scene(subject, [WAYS[name][0]], way=way) as there:
-            there.somebody(Side.SELL, "0.001", 30)
-            placement = await there.exchange.place(there.limit(Side.BUY, away))
-            if name in REFUSING:
-                assert not isinstance(placement, OrderAccepted), f"{name} was taken for accepted"
-            await there.settle()
-            assert len(there.orders) <= 1, "the order was placed again"
-            if isinstance(placement, OrderUnknown):
-                assert placement.order.done or placement.order.confirmed
+Trial: TypeAlias = Callable[[Subject, Fault, OrderEntry, int], Awaitable[None]]
+"""What is tried under a fault, by one way of orders, which has a number."""
 
 
-def _register(name: str, story: str) -> None:
-    async def check(subject: Subject) -> None:
-        await _placed(subject, name)
+async def _placed(subject: Subject, fault: Fault, way: OrderEntry, number: int) -> None:
+    """An order that rests, or one that is filled at once."""
+    async with scene(subject, [fault], way=way) as there:
+        there.somebody(Side.SELL, "0.001", 30)
+        placement = await there.exchange.place(there.limit(Side.BUY, ("0.02", "-0.002")[number]))
+        if fault.kind in REFUSING:
+            assert not isinstance(placement, OrderAccepted), "a refusal was taken for accepted"
+        await there.settle()
+        assert len(there.orders) <= 1, "the order was placed again"
+        lived = isinstance(placement, OrderRejected) and there.has(placement.order)
+        assert not lived, "it was told as rejected, and the venue had it"
+        if isinstance(placement, OrderUnknown):
+            settled = placement.order.done or placement.order.confirmed
+            assert settled, "it was never found out what became of it"
 
-    register(
-        f"placement-survives-{name}",
-        Group.PLACING,
-        check,
-        needs=(ORDERS, DIALECT),
-        documentation=f"{story}\n\nAn order that rests and one that is filled at once, by one way each where there are two. "
-        "Afterwards client and venue agree on each, none is lost, none is doubled.",
-    )
+
+async def _cancelled(subject: Subject, fault: Fault, way: OrderEntry, _number: int) -> None:
+    async with scene(subject, [fault], way=way) as there:
+        order = await there.rest()
+        await there.exchange.cancel(order)
+        await there.clock.sleep(30.0)
+        if not order.done:
+            await there.exchange.cancel(order)
+        await there.until(lambda: order.done, "the order is over")
+        await there.settle()
 
 
-for _name, (_fault, _story) in WAYS.items():
-    _register(_name, _story)
+async def _amended(subject: Subject, fault: Fault, way: OrderEntry, _number: int) -> None:
+    async with scene(subject, [fault], way=way) as there:
+        order = await there.rest()
+        await there.exchange.amend(order, quantity=order.quantity * 2)
+        await there.clock.sleep(60.0)
+        await there.account.reconcile()
+        await there.settle()
+        held = there.held(order)
+        assert held.quantity == order.quantity, (
+            f"{order.quantity} is the quantity here, {held.quantity} there"
+        )
 
-CHANGES: Final = {
-    "reply-lost": FaultKind.LOST,
-    "error-after": FaultKind.ERROR_AFTER,
-    "error-before": FaultKind.ERROR_BEFORE,
-    "reply-truncated": FaultKind.TRUNCATE,
-}
+
+async def _tried(trial: Trial, fault: Fault, least: int, subject: Subject) -> None:
+    """The trial by every way of orders, `least` times at least."""
+    ways = subject.ways
+    for number, way in enumerate(ways * max(1, least // len(ways))):
+        await trial(subject, fault, way, number)
+
+
+def _register(
+    id_: str, group: Group, on: CallKind, trial: Trial, more: str, *needs: Need | Capability
+) -> None:
+    """The checks of a trial, one per thing that befalls it; `more` follows the story of each."""
+    least = 2 if trial is _placed else 1
+    for name in ASTRAY if trial is _placed else CHANGES:
+        kind, fields, story = ASTRAY[name]
+        fault = Fault(kind=kind, on=frozenset({on}), nth=1, **fields)
+
+        async def check(subject: Subject, fault: Fault = fault) -> None:
+            await _tried(trial, fault, least, subject)
+
+        register(
+            f"{id_}-survives-{name}",
+            group,
+            check,
+            needs=(*needs, DIALECT),
+            documentation=f"{story}\n\n{more}",
+        )
+
+
+CHANGES: Final = ("reply-lost", "error-after", "error-before", "reply-truncated")
 """What befalls the answer of a cancel or an amendment."""
 
-
-async def _cancelled(subject: Subject, kind: FaultKind) -> None:
-    fault = Fault(kind=kind, on={CallKind.CANCEL}, nth=1)
-    for way in subject.ways:
-        async with scene(subject, [fault], way=way) as there:
-            order = await there.rest()
-            await there.exchange.cancel(order)
-            await there.clock.sleep(30.0)
-            if not order.done:
-                await there.exchange.cancel(order)
-            await there.until(lambda order=order: order.done, "the order is over")  # type: ignore[misc]
-            await there.settle()
-
-
-async def _amended(subject: Subject, kind: FaultKind) -> None:
-    fault = Fault(kind=kind, on={CallKind.AMEND}, nth=1)
-    for way in subject.ways:
-        async with scene(subject, [fault], way=way) as there:
-            order = await there.rest()
-            await there.exchange.amend(order, quantity=order.quantity * 2)
-            await there.clock.sleep(60.0)
-            await there.exchange.account().reconcile()
-            await there.settle()
-            held = there.held(order)
-            assert held.quantity == order.quantity, (
-                f"{order.quantity} is the quantity here, {held.quantity} there"
-            )
-
-
-def _register_change(verb: str, name: str, kind: FaultKind, needs: tuple[Need | Capability, ...]) -> None:
-    async def check(subject: Subject) -> None:
-        await (_cancelled if verb == "cancel" else _amended)(subject, kind)
-
-    register(
-        f"{verb}-survives-{name}",
-        Group.CHANGING,
-        check,
-        needs=(*needs, DIALECT),
-        documentation=f"The answer to {'a cancel' if verb == 'cancel' else 'an amendment'} goes astray "
-        f"({name.replace('-', ' ')}).\n\nIts outcome is unknown until the venue is asked; then client and venue agree.",
-    )
-
-
-for _name, _kind in CHANGES.items():
-    _register_change("cancel", _name, _kind, (ORDERS,))
-    _register_change("amend", _name, _kind, (ORDERS, claims(Capability.AMEND)))
+_register(
+    "placement", Group.PLACING, CallKind.PLACE, _placed,
+    "An order that rests and one that is filled at once, by one way each where there are two. Afterwards client and venue "
+    "agree on each, none is lost, none is doubled.",
+    ORDERS,
+)  # fmt: skip
+_register(
+    "cancel", Group.CHANGING, CallKind.CANCEL, _cancelled,
+    "This is the answer to a cancel. Its outcome is unknown until the venue is asked; then client and venue agree.",
+    ORDERS,
+)  # fmt: skip
+_register(
+    "amend", Group.CHANGING, CallKind.AMEND, _amended,
+    "This is the answer to an amendment. Its outcome is unknown until the venue is asked; then client and venue agree.",
+    ORDERS, Capability.AMEND,
+)  # fmt: skip

@@ -7,10 +7,9 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.machinery import PathFinder
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +30,15 @@ FORBIDDEN: Final = frozenset({
     "threading", "time", "trio", "urllib3", "websockets",
 })  # fmt: skip
 """What touches a socket, a clock or dice."""
+
+CLOCKS: Final = frozenset({
+    "monotonic", "monotonic_ns", "now", "perf_counter", "perf_counter_ns", "time", "time_ns", "today", "utcnow",
+})  # fmt: skip
+"""What tells the time, in the modules that do."""
+
+ENVIRONMENT: Final = frozenset({"os.environ", "os.getenv", "open()", "input()", "print()"})
+BEYOND: Final = frozenset({"expanduser", "read_bytes", "read_text", "write_bytes", "write_text"})
+"""What reaches beyond arguments: names, functions that need no import, and methods of paths."""
 
 OTHERS: Final = ("venuekit", "venuekit_simulator", "venuekit_testkit")
 
@@ -78,17 +86,52 @@ def _loaded(module: str, search: tuple[str, ...]) -> dict[str, Any]:
     return told
 
 
-def _sources(subject: Subject) -> Iterator[tuple[Path, ast.Module]]:
-    """The modules of its package, parsed; its dialect, which plays the venue, is not among them."""
+def _origin(subject: Subject) -> Path:
+    """The file that its package, or its only module, begins with."""
     found = PathFinder.find_spec(subject.module.partition(".")[0], [*subject.search, *sys.path])
     if found is None or found.origin is None:
         raise Unclaimed("its source is not to be found")
-    origin = Path(found.origin)
+    return Path(found.origin)
+
+
+def _sources(subject: Subject) -> Iterator[tuple[Path, ast.Module]]:
+    """The modules of its package, parsed; its dialect, which plays the venue, is not among them."""
+    origin = _origin(subject)
     files = origin.parent.rglob("*.py") if origin.name == "__init__.py" else [origin]
     for file in sorted(files):
         place = file.relative_to(origin.parent)
         if not any(part.removesuffix(".py") == "dialect" for part in place.parts):
             yield file, ast.parse(file.read_bytes())
+
+
+def _uses(subject: Subject, forbidden: Callable[[str], bool]) -> list[str]:
+    """Where its source uses a name that is forbidden. Names are told as they were imported, calls of bare ones with ``()``."""
+    found: list[str] = []
+    for file, tree in _sources(subject):
+        meant: dict[str, str] = {}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                meant |= {alias.asname: alias.name for alias in node.names if alias.asname}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                meant |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                name = f"{node.func.id}()"
+            elif isinstance(node, ast.Name | ast.Attribute):
+                first, dot, rest = _spelt(node).partition(".")
+                name = f"{meant.get(first, first)}{dot}{rest}"
+            else:
+                continue
+            if forbidden(name):
+                found.append(f"{file.name}, line {node.lineno}: {name}")
+    return found
+
+
+def _spelt(node: ast.expr) -> str:
+    """A name with its dots, as far as it is one; what is no name at its beginning is told as ``?``."""
+    if isinstance(node, ast.Attribute):
+        return f"{_spelt(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else "?"
 
 
 def _imports(tree: ast.Module) -> set[str]:
@@ -108,7 +151,8 @@ def connector_loads_alone(subject: Subject) -> None:
     A fresh interpreter imports the module that the entry point names, beside the contract only, and asks for the
     description. What a connector needs and does not import itself shows here.
     """
-    assert _loaded(subject.module, subject.search)["venue"] == subject.venue
+    told = _loaded(subject.module, subject.search)["venue"]
+    assert told == subject.venue, f"loaded alone it describes {told!r}, not {subject.venue!r}"
 
 
 @check(Group.PACKAGING)
@@ -152,7 +196,8 @@ def import_starts_nothing(subject: Subject) -> None:
 
     An import has no effect but to define things: what runs belongs to an exchange that was opened, and ends with it.
     """
-    assert _loaded(subject.module, subject.search)["threads"] == 1
+    threads = _loaded(subject.module, subject.search)["threads"]
+    assert threads == 1, f"{threads - 1} threads run once it is imported"
 
 
 @check(Group.PACKAGING)
@@ -176,17 +221,23 @@ def connector_reads_no_clock(subject: Subject) -> None:
     ``now`` is an argument of every verb. `datetime.now` and its kin in the source would make replays differ from what
     happened, and signatures depend on a clock that is wrong.
     """
-    found = [
-        f"{file.name}, line {node.lineno}"
-        for file, tree in _sources(subject)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and node.func.attr in {"now", "utcnow", "today", "monotonic", "perf_counter", "time_ns"}
-        and isinstance(node.func.value, ast.Name)
-        and node.func.value.id in {"datetime", "date", "time", "dt"}
-    ]
+    found = _uses(
+        subject, lambda name: name.startswith(("datetime.", "time.")) and name.rpartition(".")[2] in CLOCKS
+    )
     assert not found, f"it reads the clock: {'; '.join(found)}"
+
+
+@check(Group.PACKAGING)
+def connector_reads_no_environment(subject: Subject) -> None:
+    """It reads neither environment variables nor files, and prints nothing.
+
+    Keys and URLs are given to its hooks. What it took from elsewhere could be in no description, no tape and no test. Read from
+    its source, the dialect aside.
+    """
+    found = _uses(
+        subject, lambda name: name in ENVIRONMENT or ("." in name and name.rpartition(".")[2] in BEYOND)
+    )
+    assert not found, f"it reaches beyond its arguments: {'; '.join(found)}"
 
 
 @check(Group.PACKAGING)
@@ -196,7 +247,8 @@ def entry_point_names_the_venue(subject: Subject) -> None:
     The id is how everybody names it: in `open_exchange`, on the command line, in stores and tapes.
     """
     assert re.fullmatch(r"[a-z][a-z0-9_]*", subject.venue), f"{subject.venue!r} is no venue id"
-    assert subject.connector.installed.venue == subject.venue
+    named = subject.connector.installed.venue
+    assert named == subject.venue, f"its entry point is {named!r}, its venue {subject.venue!r}"
 
 
 @check(Group.PACKAGING)
@@ -208,8 +260,9 @@ def contract_version_is_spoken(subject: Subject) -> None:
     wanted, ours = (
         [int(part) for part in text.split(".")] for text in (subject.description.contract, CONTRACT_VERSION)
     )
-    assert wanted[0] == ours[0]
-    assert wanted <= ours
+    assert wanted[0] == ours[0] and wanted <= ours, (  # noqa: PT018  # one thing
+        f"it was made for {subject.description.contract}, this core speaks {CONTRACT_VERSION}"
+    )
 
 
 @check(Group.PACKAGING)
@@ -231,10 +284,10 @@ def package_is_typed(subject: Subject) -> None:
 
     Whoever uses the connector's values has their types checked.
     """
-    found = find_spec(subject.module.partition(".")[0])
-    if found is None or not found.submodule_search_locations:
+    origin = _origin(subject)
+    if origin.name != "__init__.py":
         raise Unclaimed("it is no package")
-    assert any((Path(place) / "py.typed").is_file() for place in found.submodule_search_locations)
+    assert (origin.parent / "py.typed").is_file(), f"{origin.parent.name} has no py.typed"
 
 
 @check(Group.PACKAGING)

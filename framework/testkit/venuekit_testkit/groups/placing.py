@@ -2,34 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from decimal import Decimal
-from typing import Any
+from decimal import ROUND_DOWN, Decimal
+from typing import Any, Final
 
 from attrs import evolve
 
-from venuekit import OrderAccepted, OrderRejected, OrderRequest, OrderState
+from venuekit import (
+    OrderAccepted,
+    OrderCompleted,
+    OrderRejected,
+    OrderRequest,
+    OrderState,
+    quantise_price,
+    quantise_quantity,
+)
 from venuekit_spec import (
     Accepted,
     Capability,
     DuplicateClientOrderId,
+    Fee,
+    Flow,
+    HttpRequest,
+    HttpResponse,
     InsufficientFunds,
     NetworkError,
     OrderStatus,
     OrderType,
+    Outcome,
+    Placed,
     Rejected,
     Side,
     TimeInForce,
     Uniqueness,
     Unit,
     Unknown,
+    Unsupported,
+    VenueError,
     VenueUnavailable,
+    after,
 )
 from venuekit_testkit.catalogue import DIALECT, ORDERS, Group, Need, Unclaimed, check
 from venuekit_testkit.hand import Hand
 from venuekit_testkit.scene import Scene, scene
 from venuekit_testkit.subject import Subject
+
+SEVENS: Final = Decimal("1.00077777777777777777")
+"""Gives a number a digit other than zero in every place."""
 
 
 @asynccontextmanager
@@ -67,7 +87,8 @@ async def limit_orders_rest(subject: Subject) -> None:
         async with each_way(subject, number) as there:
             order = await there.rest()
             await there.until(lambda order=order: order.state is OrderState.OPEN, "the order is open", 60.0)  # type: ignore[misc]
-            assert there.held(order).status is OrderStatus.OPEN
+            status = there.held(order).status
+            assert status is OrderStatus.OPEN, f"it is {status} at the venue"
             await there.settle()
 
 
@@ -100,6 +121,47 @@ async def orders_are_as_asked(subject: Subject) -> None:
 
 
 @check(Group.PLACING, ORDERS, DIALECT)
+def numbers_are_sent_exactly(subject: Subject) -> None:
+    """Prices and quantities reach the venue to the last digit, in every market.
+
+    An order of each listed instrument, with a digit other than zero wherever its tick and its step allow one. A number that
+    went by way of a double, or was written with an exponent, is another one there, or none.
+    """
+    hand = Hand(subject)
+    market = hand.market(subject.ways[0])
+    for number, pair in enumerate(hand.prices, 1):
+        instrument, order = hand.instruments[pair], hand.limit(number, pair=pair)
+        assert order.price is not None
+        odd: dict[str, Any] = {
+            "price": quantise_price(instrument, order.price * SEVENS, ROUND_DOWN),
+            "quantity": quantise_quantity(instrument, order.quantity * SEVENS, ROUND_DOWN),
+        }
+        (placed,) = came_to(hand, market.place([evolve(order, **odd)]), 1)
+        hand.advance(5.0)
+        held = [each.intent for each in hand.orders if each.intent.client_order_id == order.client_order_id]
+        assert held, f"an order of {pair} at {odd['price']} came to {placed}"
+        for name, asked in odd.items():
+            told = getattr(held[0], name)
+            assert told == asked, f"the {name} of an order of {pair} was {asked}, the venue has {told}"
+
+
+@check(Group.PLACING, ORDERS, DIALECT)
+async def post_only_orders_never_take(subject: Subject) -> None:
+    """An order that is to make the market, and would take, trades nothing.
+
+    Somebody sells at its price. Skipped where the venue has no such orders.
+    """
+    async with scene(subject) as there:
+        there.somebody(Side.SELL, "0.001", 20)
+        placed = await there.exchange.place(there.limit(Side.BUY, "-0.002", 10, post_only=True))
+        if isinstance(placed, OrderRejected) and isinstance(placed.error, Unsupported):
+            raise Unclaimed("it has no post-only orders")
+        await there.clock.sleep(10.0)
+        assert not there.executions, "a post-only order took what was there"
+        await there.settle()
+
+
+@check(Group.PLACING, ORDERS, DIALECT)
 async def sides_are_kept(subject: Subject) -> None:
     """A buy buys and a sell sells.
 
@@ -110,8 +172,10 @@ async def sides_are_kept(subject: Subject) -> None:
             there.somebody(side.opposite, "0.001", 20)
             placed = await there.exchange.place(there.limit(side, "-0.002", 10))
             await there.until(lambda placed=placed: placed.order.complete, "the order is complete", 60.0)  # type: ignore[misc]
-            assert {execution.fill.side for execution in there.executions[-1:]} == {side}
-            assert {fill.side for fill in placed.order.fills} == {side}
+            (execution,) = there.executions[-1:]
+            assert execution.fill.side is side, f"a {side} became a {execution.fill.side} at the venue"
+            told = {fill.side.value for fill in placed.order.fills}
+            assert told == {side.value}, f"a {side} is told as a {', '.join(told)}"
         await there.settle()
 
 
@@ -121,8 +185,6 @@ async def fills_are_whole(subject: Subject) -> None:
 
     An order takes two others at different prices; its average price is exact.
     """
-    from venuekit import OrderCompleted
-
     for number in range(len(subject.ways)):
         async with each_way(subject, number) as there:
             there.somebody(Side.SELL, "0.001", 5)
@@ -132,10 +194,18 @@ async def fills_are_whole(subject: Subject) -> None:
             await there.until(lambda order=order: order.complete, "the order is complete", 60.0)  # type: ignore[misc]
             await there.clock.sleep(5.0)
             executions = there.executions
-            assert order.filled == order.quantity
-            assert sorted((fill.price, fill.quantity) for fill in order.fills) == sorted(
-                (each.fill.price, each.fill.quantity) for each in executions
-            )
+            assert order.filled == order.quantity, f"{order.filled} of {order.quantity} is filled"
+            asked = await there.exchange.fills(there.pair, 0)
+            traded = sorted(whole(each.fill) for each in executions)
+            for fills, source in ((order.fills, "the order"), (asked, "Market.fills")):
+                told = sorted(map(whole, fills))
+                assert told == traded, f"the fills of {source} are {told}, at the venue {traded}"
+            paid = {fill.key: paid_of(fill.fees or ()) for fill in asked}
+            for each in executions:
+                fees = paid.get(each.fill.key)
+                assert fees == paid_of(each.fees), (
+                    f"Market.fills tells the fees {fees}, the venue {paid_of(each.fees)}"
+                )
             wanted: dict[str, Decimal] = {}
             for each in executions:
                 for fee in each.fees:
@@ -143,6 +213,21 @@ async def fills_are_whole(subject: Subject) -> None:
             assert dict(order.fees) == wanted, f"fees are {dict(order.fees)}, at the venue {wanted}"
             assert len(there.told(OrderCompleted)) == 1, "completed was not said once"
             await there.settle()
+
+
+def whole(fill: Any) -> tuple[Any, ...]:
+    """What there is to know of a fill, its fees aside."""
+    return (
+        fill.price,
+        fill.quantity,
+        fill.side.value,
+        "" if fill.liquidity is None else fill.liquidity.value,
+    )
+
+
+def paid_of(fees: Iterable[Fee]) -> dict[str, Decimal]:
+    """Fees by asset, those of nothing left out."""
+    return {fee.asset: fee.amount for fee in fees if fee.amount}
 
 
 @check(Group.PLACING, ORDERS, takes(OrderType.MARKET), DIALECT)
@@ -156,16 +241,17 @@ async def market_orders_fill(subject: Subject) -> None:
             there.somebody(Side.SELL, "0.001", 50)
             placed = await there.exchange.buy(there.pair, there.quantity(10))
             await there.until(lambda placed=placed: placed.order.complete, "the order is complete", 60.0)  # type: ignore[misc]
-            assert placed.order.state is OrderState.FILLED
-            assert there.held(placed.order).intent.price is None
+            assert placed.order.state is OrderState.FILLED, f"it came to {placed.order}"
+            price = there.held(placed.order).intent.price
+            assert price is None, f"a price of {price} was invented"
             await there.settle()
 
 
 @check(Group.PLACING, ORDERS, Capability.QUOTE_SIZED, takes(OrderType.MARKET), DIALECT)
 async def quote_sized_orders_fill(subject: Subject) -> None:
-    """An order sized in quote units spends that much and no more.
+    """An order sized in quote units spends that much: no more, and hardly less.
 
-    What was bought adds up to what the venue says.
+    Less by what one step of the quantity costs. What was bought adds up to what the venue says.
     """
     async with scene(subject) as there:
         there.somebody(Side.SELL, "0.001", 500)
@@ -175,7 +261,7 @@ async def quote_sized_orders_fill(subject: Subject) -> None:
         )
         await there.until(lambda: placed.order.complete, "the order is complete", 60.0)
         spent = sum((fill.price * fill.quantity for fill in placed.order.fills), Decimal(0))
-        assert 0 < spent <= spend, f"{spent} was spent of {spend}"
+        assert spend * Decimal("0.95") < spent <= spend, f"{spent} was spent of {spend}"
         await there.settle()
 
 
@@ -191,8 +277,9 @@ async def immediate_orders_do_not_rest(subject: Subject) -> None:
             there.limit(Side.BUY, "-0.002", 10, time_in_force=TimeInForce.IOC)
         )
         await there.until(lambda: placed.order.complete, "the order is complete", 120.0)
-        assert placed.order.filled * 2 == placed.order.quantity
-        assert not there.engine.open_orders(there.account_name)
+        filled = placed.order.filled
+        assert filled * 2 == placed.order.quantity, f"{filled} of {placed.order.quantity} is filled, not half"
+        assert not there.engine.open_orders(there.account_name), "the other half rests"
         await there.settle()
 
 
@@ -208,7 +295,7 @@ async def all_or_nothing_is_kept(subject: Subject) -> None:
             there.limit(Side.BUY, "-0.002", 10, time_in_force=TimeInForce.FOK)
         )
         await there.until(lambda: placed.order.complete, "the order is over", 120.0)
-        assert placed.order.filled == 0
+        assert placed.order.filled == 0, f"{placed.order.filled} was filled"
         await there.settle()
 
 
@@ -241,24 +328,31 @@ async def refused_orders_are_rejected(subject: Subject) -> None:
 def lost_answers_are_unknown(subject: Subject) -> None:
     """An answer that was lost says nothing: the outcome is unknown.
 
-    The network fails after the request has left. The venue may have the order; it has, here.
+    The network fails after the request has left, or a proxy answers with a 5xx. The venue may have the order; it has, here. A
+    market may say so itself, or let the error through where it is about all that was asked: its ``outcome`` is taken.
     """
     hand = Hand(subject)
     market = hand.market()
-    for number, error in enumerate((NetworkError("cut", sent=True), VenueUnavailable("503")), 1):
-        hand.answer = lambda _request, _response, error=error: error
-        (placed,) = hand.run(market.place([hand_limit(hand, number)]))
+    page = b"<html><body>try again</body></html>"
+    answers = (
+        NetworkError("cut", sent=True),
+        VenueUnavailable("503"),
+        *(HttpResponse(status, body) for status in (500, 502, 503, 504) for body in (page, b"")),
+    )
+    for number, answer in enumerate(answers, 1):
+        order = hand.limit(number)
+        hand.answer = lambda _request, _response, answer=answer: answer
+        (placed,) = came_to(hand, market.place([order]), 1)
         hand.answer = None
-        assert isinstance(placed, Unknown), f"{error!r} was taken for {placed}"
+        assert isinstance(placed, Unknown), f"{answer!r} was taken for {placed}"
 
 
-def hand_limit(hand: Hand, number: int) -> Any:
-    """A limit order, made while nothing stands between hand and venue."""
-    answer, hand.answer = hand.answer, None
+def came_to(hand: Hand, flow: Flow[Sequence[Placed]], orders: int) -> Sequence[Placed]:
+    """What a flow over so many orders came to. An error that leaves it is the outcome of each, as the core takes it."""
     try:
-        return hand.limit(number)
-    finally:
-        hand.answer = answer
+        return hand.run(flow)
+    except VenueError as error:
+        return [Rejected(error) if error.outcome is Outcome.REJECTED else Unknown(error)] * orders
 
 
 @check(Group.PLACING, ORDERS, DIALECT)
@@ -269,8 +363,9 @@ def unsent_orders_are_rejected(subject: Subject) -> None:
     """
     hand = Hand(subject)
     market = hand.market()
+    order = hand.limit(1)
     hand.answer = lambda _request, _response: NetworkError("no connection", sent=False)
-    (placed,) = hand.run(market.place([hand_limit(hand, 1)]))
+    (placed,) = came_to(hand, market.place([order]), 1)
     assert isinstance(placed, Rejected), f"it was taken for {placed}"
 
 
@@ -289,7 +384,7 @@ def doubled_ids_are_not_rejected(subject: Subject) -> None:
     order = hand.limit(1)
     hand.run(market.place([order]))
     hand.advance(5.0)
-    (placed,) = hand.run(market.place([order]))
+    (placed,) = came_to(hand, market.place([order]), 1)
     hand.advance(5.0)
     assert not isinstance(placed, Rejected), f"a doubled id was taken for a proof: {placed}"
     if isinstance(placed, Unknown) and placed.error is not None:
@@ -310,9 +405,42 @@ def broken_rules_are_told(subject: Subject) -> None:
     broken = evolve(order, quantity=instrument.size.step, price=order.price)
     if instrument.minimum_notional is None:
         raise Unclaimed("there is no order too small")
-    (placed,) = hand.run(market.place([broken]))
+    (placed,) = came_to(hand, market.place([broken]), 1)
     hand.advance(5.0)
     if isinstance(placed, Accepted):
         raise Unclaimed("the venue judges orders after it has taken them")
     assert isinstance(placed, Rejected), f"a broken rule was taken for {placed}"
-    assert not hand.engine.open_orders(subject.venue_side.accounts()[0].name)
+    assert not hand.engine.open_orders(hand.account), "the venue has it"
+
+
+@check(Group.PLACING, ORDERS, DIALECT)
+def absence_is_final_when_it_says(subject: Subject) -> None:
+    """When absence counts as final, what was sent can no longer act.
+
+    A signed placement is held up on its way for as long as `Resolver.absence` waits; then the venue must refuse it. An order
+    that were taken after that would live on, taken for one that never was.
+    """
+    resolver = subject.description.resolver
+    assert resolver is not None, "it has no resolver"
+    absence, hand = resolver.absence, Hand(subject)
+    order = hand.limit(1)
+    if absence.after_deadline is not None:
+        order = evolve(order, deadline=after(hand.now, 30.0))
+
+    def hold_up(request: HttpRequest) -> HttpRequest:
+        if request.method != "GET" and request.signed:
+            for wait in (absence.after, absence.after_deadline and absence.after_deadline + 30.0):
+                hand.advance(wait or 0.0)
+            if absence.above_expiry_height and order.expires_at_height is not None:
+                hand.rewrite = None
+                while hand.run(hand.market().height()).height <= order.expires_at_height:
+                    hand.advance(30.0)
+        return request
+
+    market = hand.market()
+    hand.rewrite = hold_up
+    (placed,) = came_to(hand, market.place([order]), 1)
+    hand.rewrite = None
+    hand.advance(5.0)
+    taken = [each for each in hand.orders if each.status is not OrderStatus.REJECTED]
+    assert not taken, f"after absence was final the venue took the order; it came to {placed}"

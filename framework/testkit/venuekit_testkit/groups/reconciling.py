@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
-from venuekit import OrderUnknown, StrayOrder
+from venuekit import OrderUnknown, SqliteOrderStore, StrayOrder
 from venuekit_simulator.faults import Fault, FaultKind, Unreachable
 from venuekit_spec import CallKind, Seconds, Side, VenuekitError
 from venuekit_testkit.catalogue import DIALECT, ORDERS, Group, check, register
@@ -14,6 +14,17 @@ from venuekit_testkit.scene import scene, stage
 from venuekit_testkit.subject import Subject
 
 OUTAGE: Final[Seconds] = 600.0
+
+
+@asynccontextmanager
+async def kept() -> AsyncIterator[SqliteOrderStore]:
+    """A store that outlasts its clients. In memory: on disk threads would write it, in a time that is not the clock's."""
+    store = SqliteOrderStore()
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.aclose()
 
 
 async def _outage(subject: Subject, how: Unreachable) -> None:
@@ -60,24 +71,23 @@ async def restarts_find_everything(subject: Subject) -> None:
 
     One still rests, one was filled while nobody watched, one was cancelled by somebody else.
     """
-    with TemporaryDirectory(prefix="venuekit-check-") as folder:
-        store = Path(folder) / "orders.sqlite"
-        async with stage(subject, cushion=0.003) as there:
-            async with there.client(store=store) as first:
-                orders = [await first.rest(away) for away in ("0.001", "0.03", "0.04")]
-                ids = [order.client_order_id for order in orders]
-                refs = [first.held(order) for order in orders]
-                name = first.account_name
-            await there.clock.sleep(5.0)
-            first.somebody(Side.SELL, "-0.002", 10)
-            first.cancel(name, refs[2])
-            await there.clock.sleep(30.0)
-            async with there.client(store=store) as again:
-                assert set(ids) <= set(again.account.orders), "the store has forgotten orders"
-                await again.settle()
-                assert again.account.orders[ids[0]].complete
-                assert not again.account.orders[ids[1]].done
-                assert again.account.orders[ids[2]].done
+    async with stage(subject) as there, kept() as store:
+        async with there.client(store=store) as first:
+            orders = [await first.rest(away) for away in ("0.001", "0.03", "0.04")]
+            ids = [order.client_order_id for order in orders]
+            refs = [first.held(order) for order in orders]
+            name = first.account_name
+        await there.clock.sleep(5.0)
+        first.somebody(Side.SELL, "-0.002", 10)
+        first.cancel(name, refs[2])
+        await there.clock.sleep(30.0)
+        async with there.client(store=store) as again:
+            assert set(ids) <= set(again.account.orders), "the store has forgotten orders"
+            await again.settle()
+            filled, rests, gone = (again.account.orders[id_] for id_ in ids)
+            assert filled.complete, f"it was filled, and is told as {filled}"
+            assert not rests.done, f"it still rests, and is told as {rests}"
+            assert gone.done, f"it was cancelled, and is told as {gone}"
 
 
 @check(Group.RECONCILING, ORDERS, DIALECT)
@@ -88,16 +98,15 @@ async def unknown_outcomes_survive_restarts(subject: Subject) -> None:
     """
     fault = Fault(kind=FaultKind.STALL, on={CallKind.PLACE}, nth=1)
     lost = Fault(kind=FaultKind.LOST, on={CallKind.PLACE}, nth=1)
-    with TemporaryDirectory(prefix="venuekit-check-") as folder:
-        for number, each in enumerate((fault, lost)):
-            store = Path(folder) / f"orders{number}.sqlite"
-            async with stage(subject, [each], cushion=0.003) as there:
-                async with there.client(store=store) as first:
-                    placement = await first.exchange.place(first.limit(Side.BUY, "0.03"))
-                    id_ = placement.order.client_order_id
-                async with there.client(store=store) as again:
-                    assert id_ in again.account.orders or placement.order.complete
-                    await again.settle()
+    for each in (fault, lost):
+        async with stage(subject, [each]) as there, kept() as store:
+            async with there.client(store=store) as first:
+                placement = await first.exchange.place(first.limit(Side.BUY, "0.03"))
+                id_ = placement.order.client_order_id
+            async with there.client(store=store) as again:
+                known = id_ in again.account.orders or placement.order.complete
+                assert known, "the next client does not know the order"
+                await again.settle()
 
 
 @check(Group.RECONCILING, ORDERS, DIALECT)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,7 +20,7 @@ from venuekit_testkit.subject import Subject
 
 @contextmanager
 def _logged() -> Iterator[list[str]]:
-    """Everything that is logged, at every level."""
+    """Everything that is logged, at every level, or printed."""
     lines: list[str] = []
 
     class Keep(logging.Handler):
@@ -30,9 +31,12 @@ def _logged() -> Iterator[list[str]]:
     level = root.level
     root.addHandler(handler)
     root.setLevel(logging.DEBUG)
+    printed = StringIO()
     try:
-        yield lines
+        with redirect_stdout(printed), redirect_stderr(printed):
+            yield lines
     finally:
+        lines.append(printed.getvalue())
         root.removeHandler(handler)
         root.setLevel(level)
 
@@ -49,7 +53,7 @@ def _unseen(text: str, secrets: frozenset[str], where: str) -> None:
 
 @check(Group.SECRETS, AUTH, ORDERS, DIALECT)
 async def logs_show_no_keys(subject: Subject) -> None:
-    """Nothing that is logged at any level shows a key.
+    """Nothing that is logged at any level, or printed, shows a key.
 
     A session with orders, refusals and a fault; what core, connector and libraries log is read.
     """

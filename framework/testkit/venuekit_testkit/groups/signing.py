@@ -63,13 +63,9 @@ def signing_is_pure(subject: Subject) -> None:
     again = hand.signer.sign(request, START, nonce)
     with _another_day():
         later = hand.auth().sign(request, START, nonce)
-    for other in (again, later):
-        assert (first.method, first.url, first.headers, first.body) == (
-            other.method,
-            other.url,
-            other.headers,
-            other.body,
-        )
+    for other, when in ((again, "a second time"), (later, "by another signer on another day")):
+        for name in ("method", "url", "headers", "body"):
+            assert getattr(first, name) == getattr(other, name), f"signed {when} its {name} is another"
 
 
 @check(Group.SIGNING, AUTH, ORDERS, DIALECT)
@@ -82,7 +78,9 @@ def signatures_differ_by_time(subject: Subject) -> None:
     request, nonce = _first_signed(hand), hand.nonce()
     first = hand.signer.sign(request, START, nonce)
     later = hand.signer.sign(request, START + 3600 * SECOND, nonce + 3600 * 10**9)
-    assert (first.url, first.headers, first.body) != (later.url, later.headers, later.body)
+    assert (first.url, first.headers, first.body) != (later.url, later.headers, later.body), (
+        "an hour later, with another nonce, the same request goes out"
+    )
 
 
 @check(Group.SIGNING, AUTH, Capability.SOCKET_ORDERS, DIALECT)
@@ -101,8 +99,8 @@ def calls_are_signed_purely(subject: Subject) -> None:
     with _another_day():
         again = hand.auth().sign_call(request, START, nonce)
     later = hand.signer.sign_call(request, START + 3600 * SECOND, nonce + 1)
-    assert dict(first.params) == dict(again.params)
-    assert dict(first.params) != dict(later.params)
+    assert dict(first.params) == dict(again.params), "signed on another day its parameters are others"
+    assert dict(first.params) != dict(later.params), "an hour later its parameters are the same"
 
 
 @check(Group.SIGNING, AUTH, ORDERS, DIALECT)
@@ -113,7 +111,8 @@ def signed_requests_are_accepted(subject: Subject) -> None:
     """
     hand = Hand(subject)
     hand.run(hand.market(subject.ways[0]).permissions())
-    assert hand.asked[-1][1].status == 200
+    status = hand.asked[-1][1].status
+    assert status == 200, f"the venue answered a signed request with {status}"
 
 
 @check(Group.SIGNING, AUTH, ORDERS, DIALECT)

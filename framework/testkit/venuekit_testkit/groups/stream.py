@@ -14,13 +14,17 @@ from venuekit_spec import (
     Fill,
     Finality,
     OrderReport,
+    OrderStatus,
+    ReversibleDialect,
     Seconds,
     Side,
     StreamSequence,
     Unsupported,
+    VenuekitError,
 )
 from venuekit_testkit.catalogue import DIALECT, ORDERS, Group, Unclaimed, check, register
 from venuekit_testkit.groups.frames import is_private
+from venuekit_testkit.groups.placing import paid_of
 from venuekit_testkit.scene import Scene, scene
 from venuekit_testkit.subject import Subject
 
@@ -107,6 +111,34 @@ async def fill_keys_are_the_venues(subject: Subject) -> None:
 
 
 @check(Group.STREAM, Capability.USER_STREAM, ORDERS, DIALECT)
+async def streamed_fills_are_whole(subject: Subject) -> None:
+    """A fill that comes by stream is the venue's: side, price, quantity, fees, and who was there first.
+
+    Read from the session itself. The side is ours, not that of whom we traded with; what is paid is positive. What a stream
+    leaves out is not compared.
+    """
+    async with scene(subject) as there:
+        await _live(there)
+        said = listen(there)
+        await _busy(there)
+        there.somebody(Side.SELL, "0.001", 5)
+        taken = await there.exchange.place(there.limit(Side.BUY, "-0.002", 5))
+        await there.until(lambda: taken.order.complete, "the order is complete", 60.0)
+        await there.settle()
+        held = {execution.fill.key: execution for execution in there.executions}
+        for fill in said:
+            if not isinstance(fill, Fill) or fill.key not in held:
+                continue
+            execution = held[fill.key]
+            for name in ("side", "price", "quantity", "liquidity"):
+                told, wanted = getattr(fill, name), getattr(execution.fill, name)
+                assert told in {None, wanted}, f"the {name} of a fill is told as {told}, it is {wanted}"
+            if fill.fees is not None:
+                paid, wanted = paid_of(fill.fees), paid_of(execution.fees)
+                assert paid == wanted, f"the fees of a fill are told as {paid}, they are {wanted}"
+
+
+@check(Group.STREAM, Capability.USER_STREAM, ORDERS, DIALECT)
 async def provisional_comes_before_final(subject: Subject) -> None:
     """Where a venue may take things back, a fill is provisional first, final in the end, and final once and for all.
 
@@ -124,16 +156,82 @@ async def provisional_comes_before_final(subject: Subject) -> None:
             if isinstance(output, Fill):
                 told.setdefault(output.key, []).append(output.finality)
         if not any(Finality.PROVISIONAL in steps for steps in told.values()):
+            reversible = isinstance(there.venue.dialect, ReversibleDialect)
+            assert not reversible, "the venue may take fills back, and none was told as provisional"
             raise Unclaimed("nothing that it tells is provisional")
         for key, steps in told.items():
             assert steps[-1] is Finality.FINAL, f"the fill {key} was {steps[-1]} in the end"
             first = steps.index(Finality.FINAL)
             assert set(steps[first:]) == {Finality.FINAL}, f"the fill {key} was final, then not"
-        assert set(told) == {execution.fill.key for execution in there.executions}
+        keys = {execution.fill.key for execution in there.executions}
+        assert set(told) == keys, f"fills told were {sorted(told)}, at the venue {sorted(keys)}"
 
 
-def listen(there: Scene) -> list[Any]:
-    """What fresh private sessions say of the frames that arrive from now on, as they arrive."""
+@check(Group.STREAM, Capability.USER_STREAM, ORDERS, DIALECT)
+async def undone_fills_are_taken_back(subject: Subject) -> None:
+    """A fill that the venue takes back is taken back here, and counts once when it comes again.
+
+    An order is filled, and the block of that trade is undone. Read from the session too: what was undone is told as undone.
+    Skipped where a venue takes nothing back.
+    """
+    async with scene(subject) as there:
+        dialect = there.venue.dialect
+        if not isinstance(dialect, ReversibleDialect):
+            raise Unclaimed("its venue takes nothing back")
+        await _live(there)
+        order = await there.rest("0.001")
+        await there.clock.sleep(10.0)  # the order itself is final
+        said = listen(there)
+        there.somebody(Side.SELL, "-0.002", 20)
+        await there.until(lambda: order.filled > 0, "the fill is told", 30.0)
+        kept = {execution.fill.key for execution in there.executions}
+        dialect.undo_block()
+        await there.clock.sleep(20.0)
+        await there.settle()
+        gone = kept - {execution.fill.key for execution in there.executions}
+        if not gone:
+            raise Unclaimed("its venue took nothing back")
+        undone = {each.key for each in said if isinstance(each, Fill) and each.finality is Finality.UNDONE}
+        assert gone <= undone, f"{len(gone - undone)} fills were taken back, and not told as undone"
+
+
+@check(Group.STREAM, Capability.USER_STREAM, ORDERS, DIALECT)
+async def ends_are_the_venues(subject: Subject) -> None:
+    """An order is told as over when it is over at the venue, in the way in which it ended, and not before.
+
+    Partly filled is not filled. Read from the session itself: whatever it calls filled, cancelled, rejected or expired is that
+    at the venue at that moment, and the last that it says of each order is where that order is.
+    """
+    async with scene(subject) as there:
+        await _live(there)
+        wrong: list[str] = []
+        last: dict[str, OrderStatus] = {}
+
+        def look(output: Any) -> None:
+            if not isinstance(output, OrderReport) or output.status is None:
+                return
+            held = {order.order_id: order for order in there.orders}.get(output.order_id)
+            if held is not None and output.finality is not Finality.UNDONE:
+                last[output.order_id] = output.status
+                if output.status.terminal and output.status is not held.status:
+                    wrong.append(f"an order that is {held.status} was told as {output.status}")
+
+        said = listen(there, look)
+        await _busy(there)
+        await there.settle()
+        assert said, "its session said nothing"
+        assert not wrong, wrong[0]
+        held = {order.order_id: order.status for order in there.orders}
+        differ = [
+            f"{held[id_]}, and was told as {status}"
+            for id_, status in last.items()
+            if held[id_] is not status
+        ]
+        assert not differ, f"in the end an order is {differ[0]}"
+
+
+def listen(there: Scene, look: Callable[[Any], None] = lambda _output: None) -> list[Any]:
+    """What fresh private sessions say of the frames that arrive from now on, as they arrive; `look` sees it at that moment."""
     said: list[Any] = []
     stream = there.subject.connector.hooks.user_stream(
         environment=there.subject.environment,
@@ -147,7 +245,7 @@ def listen(there: Scene) -> list[Any]:
             session.want(frozenset(stream.topics()), conversation.opened)
         except Unsupported:
             continue
-        conversation.listeners.append(_feeder(session.feed, said))
+        conversation.listeners.append(_feeder(session.feed, said, look))
     return said
 
 
@@ -158,14 +256,17 @@ def _credentials(subject: Subject) -> Any:
     return credentials
 
 
-def _feeder(feed: Callable[[bytes, int], Any], said: list[Any]) -> Callable[[bytes, int], None]:
-    from venuekit_spec import VenuekitError
-
+def _feeder(
+    feed: Callable[[bytes, int], Any], said: list[Any], look: Callable[[Any], None]
+) -> Callable[[bytes, int], None]:
     def hear(frame: bytes, now: int) -> None:
         try:
-            said.extend(feed(frame, now))
+            outputs = feed(frame, now)
         except VenuekitError:  # a frame of the public stream
             return
+        for output in outputs:
+            said.append(output)
+            look(output)
 
     return hear
 
@@ -322,4 +423,3 @@ async def private_urls_are_secret(subject: Subject) -> None:
             dial = conversation.dial
             if dial.url.partition("?")[0] not in stated:
                 assert dial.secret_url, "a socket's path is none of the description's, and is shown"
-            assert isinstance(repr(dial), str)
