@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
 
 import pytest
 
@@ -13,7 +12,6 @@ from venuekit_spec import (
     BookSnapshot,
     Channel,
     Environment,
-    Flow,
     HttpRequest,
     HttpResponse,
     Instrument,
@@ -25,30 +23,9 @@ from venuekit_spec import (
     Topic,
     Unsupported,
 )
-
-T = TypeVar("T")
+from venuekit_testkit import START, answered, first_request, reply
 
 PRODUCTION = DESCRIPTION.environment("production")
-
-
-def run(flow: Flow[T], *responses: HttpResponse) -> tuple[T, list[HttpRequest]]:
-    """Answer a flow's requests in turn; its result and what it asked."""
-    asked: list[HttpRequest] = []
-    waiting = list(responses)
-    try:
-        request = next(flow)
-        while True:
-            assert isinstance(request, HttpRequest)
-            asked.append(request)
-            request = flow.send(waiting.pop(0))
-    except StopIteration as end:
-        assert not waiting
-        return end.value, asked
-
-
-def ok(body: bytes) -> HttpResponse:
-    """A success, received at 42."""
-    return HttpResponse(200, body, received=42)
 
 
 def costs(request: HttpRequest) -> dict[str, float]:
@@ -58,7 +35,7 @@ def costs(request: HttpRequest) -> dict[str, float]:
 
 def test_instruments() -> None:
     """The instruments are asked for without parameters, for weight 20."""
-    found, [request] = run(BinanceDataSource(PRODUCTION).instruments(), ok(b'{"symbols":[]}'))
+    found, [request] = answered(BinanceDataSource(PRODUCTION).instruments(), reply(b'{"symbols":[]}'))
     assert found == []
     assert (request.method, request.url) == ("GET", "https://api.binance.com/api/v3/exchangeInfo")
     assert costs(request) == {"REQUEST_WEIGHT": 20, "RAW_REQUESTS": 1}
@@ -74,7 +51,9 @@ def test_instruments() -> None:
 )
 def test_server_time(told: int, instant: int) -> None:
     """Microseconds are asked for; a venue that answers in milliseconds all the same is understood."""
-    found, [request] = run(BinanceDataSource(PRODUCTION).server_time(), ok(b'{"serverTime":%d}' % told))
+    found, [request] = answered(
+        BinanceDataSource(PRODUCTION).server_time(), reply(b'{"serverTime":%d}' % told)
+    )
     assert found == instant
     assert request.url == "https://api.binance.com/api/v3/time"
     assert request.headers == (("X-MBX-TIME-UNIT", "MICROSECOND"),)
@@ -85,7 +64,7 @@ def test_snapshot(instruments: InstrumentTable) -> None:
     source = BinanceDataSource(PRODUCTION)
     body = b'{"lastUpdateId":1027024,"bids":[["4.00000000","431.00000000"]],"asks":[["4.00000200","12.00000000"]]}'
     flow = source.snapshot(Topic(Channel.BOOK, "BNB-BTC"), instruments["BNB-BTC"])
-    book, [request] = run(flow, ok(body))
+    book, [request] = answered(flow, reply(body))
     assert request.url == "https://api.binance.com/api/v3/depth?symbol=BNBBTC&limit=1000"
     assert book == BookSnapshot(
         instrument="BNB-BTC",
@@ -93,14 +72,14 @@ def test_snapshot(instruments: InstrumentTable) -> None:
         asks=[("4.00000200", "12.00000000")],
         last=1027024,
         depth=1_000,
-        received=42,
+        received=START,
     )
 
 
 def test_symbols_are_percent_encoded(instruments: InstrumentTable) -> None:
     """A symbol that is not ASCII is sent as percent-encoded UTF-8."""
     flow = BinanceDataSource(PRODUCTION).snapshot(Topic(Channel.BOOK), instruments["这是测试币-456"])
-    _, [request] = run(flow, ok(b'{"lastUpdateId":1,"bids":[],"asks":[]}'))
+    _, [request] = answered(flow, reply(b'{"lastUpdateId":1,"bids":[],"asks":[]}'))
     encoded = "%E8%BF%99%E6%98%AF%E6%B5%8B%E8%AF%95%E5%B8%81456"
     assert request.url == f"https://api.binance.com/api/v3/depth?symbol={encoded}&limit=1000"
 
@@ -108,8 +87,7 @@ def test_symbols_are_percent_encoded(instruments: InstrumentTable) -> None:
 def test_a_symbol_cannot_add_parameters(make_instrument: Callable[..., Instrument]) -> None:
     """Characters that mean something in a URL are encoded like any other."""
     flow = BinanceDataSource(PRODUCTION).snapshot(Topic(Channel.BOOK), make_instrument("A&limit=1#", "/ ?"))
-    request = next(flow)
-    assert isinstance(request, HttpRequest)
+    request = first_request(flow)
     assert request.url.endswith("/depth?symbol=A%26limit%3D1%23%2F%20%3F&limit=1000")
 
 
@@ -119,8 +97,9 @@ def test_a_symbol_cannot_add_parameters(make_instrument: Callable[..., Instrumen
 )
 def test_weight_follows_the_depth(depth: int, weight: int, instruments: InstrumentTable) -> None:
     """A deeper snapshot costs more, by the documented steps."""
-    request = next(BinanceDataSource(PRODUCTION, depth).snapshot(Topic(Channel.BOOK), instruments["BNB-BTC"]))
-    assert isinstance(request, HttpRequest)
+    request = first_request(
+        BinanceDataSource(PRODUCTION, depth).snapshot(Topic(Channel.BOOK), instruments["BNB-BTC"])
+    )
     assert costs(request) == {"REQUEST_WEIGHT": weight, "RAW_REQUESTS": 1}
     assert request.url.endswith(f"&limit={depth}")
 
@@ -142,9 +121,9 @@ def test_a_refusal_is_raised_from_the_flow(instruments: InstrumentTable) -> None
     """An error body ends the flow with the error it means."""
     flow = BinanceDataSource(PRODUCTION).snapshot(Topic(Channel.BOOK), instruments["BNB-BTC"])
     with pytest.raises(Refused, match="Invalid symbol"):
-        run(flow, HttpResponse(400, b'{"code":-1121,"msg":"Invalid symbol."}'))
+        answered(flow, HttpResponse(400, b'{"code":-1121,"msg":"Invalid symbol."}'))
     with pytest.raises(RateLimited):
-        run(BinanceDataSource(PRODUCTION).server_time(), HttpResponse(429, b""))
+        answered(BinanceDataSource(PRODUCTION).server_time(), HttpResponse(429, b""))
 
 
 @pytest.mark.parametrize(
@@ -161,7 +140,7 @@ def test_a_malformed_snapshot_names_its_request(body: bytes, instruments: Instru
     """A 200 that is no snapshot is malformed, never an empty book."""
     flow = BinanceDataSource(PRODUCTION).snapshot(Topic(Channel.BOOK), instruments["BNB-BTC"])
     with pytest.raises(MalformedMessage, match="depth BNBBTC"):
-        run(flow, ok(body))
+        answered(flow, reply(body))
 
 
 @pytest.mark.parametrize(
@@ -177,16 +156,9 @@ def test_a_malformed_snapshot_names_its_request(body: bytes, instruments: Instru
 def test_dial(name: str, url: str, silence: float) -> None:
     """One combined stream, opened without a request; the server's pings are the sign of life, for 24 hours."""
     source = BinanceDataSource(DESCRIPTION.environment(name))
-    dial, asked = run(source.dial([Topic(Channel.BOOK, "BNB-BTC")]))
+    dial, asked = answered(source.dial([Topic(Channel.BOOK, "BNB-BTC")]))
     assert asked == []
     assert (dial.url, dial.ping, dial.silence, dial.lifetime) == (url, None, silence, 86_400.0)
-
-
-def test_each_socket_has_a_session_of_its_own(instruments: InstrumentTable) -> None:
-    """Every dialled socket gets a fresh session."""
-    source = BinanceDataSource(PRODUCTION)
-    dial, _ = run(source.dial([]))
-    assert source.session(dial, instruments) is not source.session(dial, instruments)
 
 
 def test_an_environment_needs_both_urls() -> None:

@@ -30,15 +30,6 @@ def test_only_data_is_claimed() -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["production", "us", "testnet", "demo", "data"])
-def test_every_environment_makes_a_data_source(name: str) -> None:
-    """Each environment has both URLs, encrypted, so its data source can be made."""
-    environment = DESCRIPTION.environment(name)
-    assert environment.url("rest").startswith("https://")
-    assert environment.url("stream").startswith("wss://")
-    assert venuekit_binance.data_source(environment) is not None
-
-
 def test_play_money_is_told() -> None:
     """Only the test network, the demo mode and what runs on this machine are without real money."""
     assert {each.name for each in DESCRIPTION.environments if not each.real_money} == {

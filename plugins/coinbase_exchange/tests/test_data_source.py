@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
 
 import pytest
 
@@ -12,8 +11,6 @@ from venuekit_spec import (
     BookSnapshot,
     Channel,
     Environment,
-    Flow,
-    HttpRequest,
     HttpResponse,
     Instrument,
     InstrumentTable,
@@ -28,8 +25,7 @@ from venuekit_spec import (
     Unsupported,
     VenueUnavailable,
 )
-
-T = TypeVar("T")
+from venuekit_testkit import START, answered, first_request, reply
 
 BOOK = (
     b'{"sequence":13051505638,"bids":[["6247.58","6.3578146",2]],"asks":[["6251.52","2",1]],'
@@ -41,26 +37,6 @@ ORDERS = (
 )
 
 
-def run(flow: Flow[T], *responses: HttpResponse) -> tuple[T, list[HttpRequest]]:
-    """Answer a flow's requests in turn; its result and what it asked."""
-    asked: list[HttpRequest] = []
-    waiting = list(responses)
-    try:
-        request = next(flow)
-        while True:
-            assert isinstance(request, HttpRequest)
-            asked.append(request)
-            request = flow.send(waiting.pop(0))
-    except StopIteration as end:
-        assert not waiting
-        return end.value, asked
-
-
-def ok(body: bytes) -> HttpResponse:
-    """A success, received at 42."""
-    return HttpResponse(200, body, received=42)
-
-
 @pytest.fixture
 def source() -> CoinbaseExchangeDataSource:
     """The public side of production."""
@@ -69,7 +45,7 @@ def source() -> CoinbaseExchangeDataSource:
 
 def test_instruments(source: CoinbaseExchangeDataSource) -> None:
     """The products are asked for from the public pool, unsigned."""
-    found, [request] = run(source.instruments(), ok(b"[]"))
+    found, [request] = answered(source.instruments(), reply(b"[]"))
     assert found == []
     assert (request.method, request.url) == ("GET", "https://api.exchange.coinbase.com/products")
     assert [(cost.pool, cost.weight) for cost in request.costs] == [("public", 1.0)]
@@ -79,7 +55,7 @@ def test_instruments(source: CoinbaseExchangeDataSource) -> None:
 def test_server_time(source: CoinbaseExchangeDataSource) -> None:
     """The documented clock is read to the millisecond, exactly."""
     body = b'{"iso":"2015-01-07T23:47:25.201Z","epoch":1420674445.201}'
-    found, [request] = run(source.server_time(), ok(body))
+    found, [request] = answered(source.server_time(), reply(body))
     assert found == 1_420_674_445_201 * MILLISECOND
     assert request.url == "https://api.exchange.coinbase.com/time"
 
@@ -88,20 +64,20 @@ def test_server_time(source: CoinbaseExchangeDataSource) -> None:
 def test_a_time_without_a_zone_is_malformed(source: CoinbaseExchangeDataSource, iso: str) -> None:
     """A clock that does not say which zone it is in tells no time."""
     with pytest.raises(MalformedMessage, match="time"):
-        run(source.server_time(), ok(b'{"iso":"%s","epoch":1420674445.201}' % iso.encode()))
+        answered(source.server_time(), reply(b'{"iso":"%s","epoch":1420674445.201}' % iso.encode()))
 
 
 def test_a_book_for_audits(source: CoinbaseExchangeDataSource, instruments: InstrumentTable) -> None:
     """The level-2 book keeps its rows as text, is the whole book, and has no id, as the feed has none."""
     topic = Topic(Channel.BOOK, "BTC-USD")
-    book, [request] = run(source.snapshot(topic, instruments["BTC-USD"]), ok(BOOK))
+    book, [request] = answered(source.snapshot(topic, instruments["BTC-USD"]), reply(BOOK))
     assert request.url == "https://api.exchange.coinbase.com/products/BTC-USD/book?level=2"
     assert book == BookSnapshot(
         instrument="BTC-USD",
         bids=[("6247.58", "6.3578146", 2)],
         asks=[("6251.52", "2", 1)],
         time=1_613_092_163_334 * MILLISECOND,
-        received=42,
+        received=START,
     )
 
 
@@ -111,7 +87,7 @@ def test_a_book_of_orders(
 ) -> None:
     """The level-3 book stands at its sequence number and keeps the queue of each price."""
     topic = Topic(Channel.ORDERS, "BTC-USD", variant)
-    book, [request] = run(source.snapshot(topic, instruments["BTC-USD"]), ok(ORDERS))
+    book, [request] = answered(source.snapshot(topic, instruments["BTC-USD"]), reply(ORDERS))
     assert request.url == "https://api.exchange.coinbase.com/products/BTC-USD/book?level=3"
     assert book == OrderBookSnapshot(
         instrument="BTC-USD",
@@ -121,7 +97,7 @@ def test_a_book_of_orders(
             RestingOrder("da863862", Side.SELL, "295.97", "5.72036512"),
         ],
         last=3,
-        received=42,
+        received=START,
     )
 
 
@@ -132,11 +108,11 @@ def test_an_indicative_book_is_none(
     """In an auction the book is not the one that is traded on: it is asked for again later."""
     auction = body[:-1] + b',"auction_mode":true,"auction":{"open_price":"1"}}'
     with pytest.raises(VenueUnavailable, match="auction") as raised:
-        run(source.snapshot(Topic(channel, "BTC-USD"), instruments["BTC-USD"]), ok(auction))
+        answered(source.snapshot(Topic(channel, "BTC-USD"), instruments["BTC-USD"]), reply(auction))
     assert raised.value.retryable
-    run(
+    answered(
         source.snapshot(Topic(channel, "BTC-USD"), instruments["BTC-USD"]),
-        ok(body[:-1] + b',"auction_mode":false}'),
+        reply(body[:-1] + b',"auction_mode":false}'),
     )
 
 
@@ -144,8 +120,7 @@ def test_a_product_cannot_change_the_path(
     source: CoinbaseExchangeDataSource, make_instrument: Callable[..., Instrument]
 ) -> None:
     """Characters that mean something in a URL are encoded like any other."""
-    request = next(source.snapshot(Topic(Channel.BOOK), make_instrument("A/../B?-#é")))
-    assert isinstance(request, HttpRequest)
+    request = first_request(source.snapshot(Topic(Channel.BOOK), make_instrument("A/../B?-#é")))
     assert request.url.endswith("/products/A%2F..%2FB%3F-%23%C3%A9/book?level=2")
 
 
@@ -163,12 +138,12 @@ def test_a_refusal_is_raised_from_the_flow(
 ) -> None:
     """An error body ends the flow with the error it means."""
     with pytest.raises(Refused, match="NotFound"):
-        run(
+        answered(
             source.snapshot(Topic(Channel.BOOK), instruments["BTC-USD"]),
             HttpResponse(404, b'{"message":"NotFound"}'),
         )
     with pytest.raises(RateLimited):
-        run(source.server_time(), HttpResponse(429, b'{"message":"Public rate limit exceeded"}'))
+        answered(source.server_time(), HttpResponse(429, b'{"message":"Public rate limit exceeded"}'))
 
 
 @pytest.mark.parametrize(
@@ -180,7 +155,7 @@ def test_a_malformed_book_names_its_request(
 ) -> None:
     """A 200 that is no level-2 book is malformed, never an empty book; a level-3 book is none either."""
     with pytest.raises(MalformedMessage, match="book BTC-USD"):
-        run(source.snapshot(Topic(Channel.BOOK), instruments["BTC-USD"]), ok(body))
+        answered(source.snapshot(Topic(Channel.BOOK), instruments["BTC-USD"]), reply(body))
 
 
 @pytest.mark.parametrize(
@@ -195,19 +170,11 @@ def test_a_malformed_book_names_its_request(
 def test_dial(name: str, url: str) -> None:
     """The feed of an environment is opened without a request, and pinged more often than it may be silent."""
     source = CoinbaseExchangeDataSource(DESCRIPTION.environment(name))
-    dial, asked = run(source.dial([Topic(Channel.BOOK, "BTC-USD")]))
+    dial, asked = answered(source.dial([Topic(Channel.BOOK, "BTC-USD")]))
     assert (asked, dial.url) == ([], url)
     assert dial.ping is not None
     assert dial.silence is not None
     assert 2 * dial.ping < dial.silence
-
-
-def test_each_socket_has_a_session_of_its_own(
-    source: CoinbaseExchangeDataSource, instruments: InstrumentTable
-) -> None:
-    """Every dialled socket gets a fresh session."""
-    dial, _ = run(source.dial([]))
-    assert source.session(dial, instruments) is not source.session(dial, instruments)
 
 
 def test_an_environment_needs_both_urls() -> None:

@@ -18,15 +18,6 @@ def test_only_data_is_claimed() -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["production", "sandbox", "eu", "eu-sandbox"])
-def test_every_environment_makes_a_data_source(name: str) -> None:
-    """Each environment has both URLs, encrypted, so its data source can be made."""
-    environment = DESCRIPTION.environment(name)
-    assert environment.url("rest").startswith("https://")
-    assert environment.url("stream").startswith("wss://")
-    assert venuekit_coinbase_exchange.data_source(environment) is not None
-
-
 def test_play_money_is_told() -> None:
     """Only the sandboxes, and what runs on this machine, are without real money."""
     assert {each.name for each in DESCRIPTION.environments if not each.real_money} == {

@@ -8,101 +8,44 @@ from typing import Any
 
 import pytest
 
+from venuekit_coinbase_exchange import dialect
 from venuekit_coinbase_exchange.auth import CoinbaseExchangeAuth
-from venuekit_coinbase_exchange.dialect import accounts, listings, serve
 from venuekit_coinbase_exchange.errors import raise_for_error
-from venuekit_simulator.engine import MatchingEngine
-from venuekit_simulator.market_flow import RandomFlow
 from venuekit_spec import (
-    MILLISECOND,
     SECOND,
     CallKind,
     Channel,
-    EngineEvent,
-    Hangup,
     HttpRequest,
-    HttpResponse,
     Instant,
     RateLimited,
     RefusalKind,
-    Send,
-    ServerOutputs,
     Topic,
     VenueUnavailable,
-    Wake,
 )
+from venuekit_testkit import START, Visitor
 
-START = 1_790_000_000 * SECOND
 HOST = "http://127.0.0.1:8713"
 
 
 def login(at: Instant = START) -> Mapping[str, str]:
     """What the connector adds to a subscription that needs a login."""
-    return CoinbaseExchangeAuth(accounts()[0].credentials).topic_fields(Topic(Channel.ORDERS), at, 0)
+    return CoinbaseExchangeAuth(dialect.accounts()[0].credentials).topic_fields(Topic(Channel.ORDERS), at, 0)
 
 
-class Client:
-    """A client of a dialect over an engine, by hand. `heard` are the frames since they were last read."""
+class Client(Visitor):
+    """A client of Coinbase Exchange."""
 
     def __init__(self) -> None:
-        self.engine = MatchingEngine(listings(), accounts(), 1)
-        self.dialect = serve(self.engine)
-        self.flow = RandomFlow(self.engine, 1, depth=20)
-        self.flow.fill_books(START)
-        self.now: Instant = START
-        self.heard: list[Any] = []
-        self.hangup: Hangup | None = None
-        self._events: list[EngineEvent] = []
-        self._wake: Instant | None = None
-        self.engine.listen(self._events.append)
-        session = self.dialect.connect(HttpRequest("GET", HOST), self.now)
-        assert not isinstance(session, HttpResponse)
-        self._session = session
-        self._take(session.opened(self.now))
+        super().__init__(dialect, HOST)
 
     def get(self, path: str) -> tuple[int, Any]:
-        """Ask by HTTP."""
-        response = self.dialect.http(HttpRequest("GET", f"{HOST}{path}"), self.now)
+        """The status and the body of an answer."""
+        response = self.ask(path)
         return response.status, json.loads(response.body)
-
-    def say(self, said: object) -> list[Any]:
-        """Send a frame; what was heard since the last."""
-        self._take(self._session.feed(said if isinstance(said, str) else json.dumps(said), self.now))
-        return self.read()
 
     def subscribe(self, *channels: str, **more: str) -> list[Any]:
         """Subscribe to these of BTC-USD."""
         return self.say({"type": "subscribe", "product_ids": ["BTC-USD"], "channels": channels, **more})
-
-    def read(self) -> list[Any]:
-        """What was heard."""
-        heard, self.heard = self.heard, []
-        return heard
-
-    def pass_time(self, until: Instant) -> None:
-        """Time passes, the session is woken when it asked to be."""
-        while self._wake is not None and self._wake <= until and self.hangup is None:
-            self.now, self._wake = max(self.now, self._wake), None
-            self._take(self._session.tick(self.now))
-        self.now = until
-
-    def trade(self, steps: int) -> None:
-        """The market moves, every seven milliseconds."""
-        for _ in range(steps):
-            self.flow.step(self.now)
-            for event in self._events:
-                self._take(self._session.event(event, self.now))
-            self._events.clear()
-            self.pass_time(self.now + 7 * MILLISECOND)
-
-    def _take(self, outputs: ServerOutputs) -> None:
-        for output in outputs:
-            if isinstance(output, Send):
-                self.heard.append(json.loads(output.frame))
-            elif isinstance(output, Wake):
-                self._wake = output.at
-            elif isinstance(output, Hangup):
-                self.hangup = output
 
 
 @pytest.mark.parametrize(
@@ -131,12 +74,12 @@ def test_a_book_is_told_in_three_levels() -> None:
 
 def test_refusals_in_front_are_understood_by_the_connector() -> None:
     """Overload and limits are what the connector takes them for, with the time to wait."""
-    dialect = Client().dialect
+    venue = Client().dialect
     with pytest.raises(VenueUnavailable):
-        raise_for_error(dialect.refusal(RefusalKind.OVERLOADED, 0.0, START))
+        raise_for_error(venue.refusal(RefusalKind.OVERLOADED, 0.0, START))
     for kind in (RefusalKind.RATE_LIMITED, RefusalKind.BANNED):
         with pytest.raises(RateLimited) as limited:
-            raise_for_error(dialect.refusal(kind, 7.0, START))
+            raise_for_error(venue.refusal(kind, 7.0, START))
         assert limited.value.retry_after == 7.0
 
 
@@ -194,7 +137,7 @@ def test_who_asks_for_nothing_is_disconnected() -> None:
     """Five seconds are given, also to one whose request was refused."""
     client = Client()
     client.subscribe("nothing")
-    client.pass_time(START + 5 * SECOND)
+    client.sleep_until(START + 5 * SECOND)
     assert client.hangup is not None
 
 
@@ -207,7 +150,7 @@ def test_subscriptions_are_answered_by_all_there_are() -> None:
     assert told["channels"] == [{"name": "heartbeat", "product_ids": ["BTC-USD"]}, product]
     [told] = client.say({"type": "unsubscribe", "channels": ["heartbeat"]})
     assert told["channels"] == [product]
-    client.pass_time(START + 60 * SECOND)
+    client.sleep_until(START + 60 * SECOND)
     assert client.read() == []
     assert client.hangup is None
 
@@ -283,7 +226,7 @@ def test_heartbeats_come_every_second() -> None:
     """With the last numbers of the product."""
     client = Client()
     client.subscribe("heartbeat")
-    client.pass_time(START + 3 * SECOND)
+    client.sleep_until(START + 3 * SECOND)
     beats = client.read()
     assert [each["type"] for each in beats] == ["heartbeat"] * 3
     assert {each["sequence"] for each in beats} == {client.get("/products/BTC-USD/book")[1]["sequence"]}
@@ -291,8 +234,8 @@ def test_heartbeats_come_every_second() -> None:
 
 def test_fault_plans_can_tell_requests_apart() -> None:
     """A snapshot and a subscription are named as such."""
-    dialect = Client().dialect
-    assert dialect.kind(HttpRequest("GET", f"{HOST}/products/BTC-USD/book?level=3")) is CallKind.SNAPSHOT
-    assert dialect.kind(HttpRequest("GET", f"{HOST}/products")) is CallKind.OTHER
-    assert dialect.kind('{"type":"subscribe"}') is CallKind.SUBSCRIBE
-    assert dialect.kind("nonsense") is CallKind.OTHER
+    venue = Client().dialect
+    assert venue.kind(HttpRequest("GET", f"{HOST}/products/BTC-USD/book?level=3")) is CallKind.SNAPSHOT
+    assert venue.kind(HttpRequest("GET", f"{HOST}/products")) is CallKind.OTHER
+    assert venue.kind('{"type":"subscribe"}') is CallKind.SUBSCRIBE
+    assert venue.kind("nonsense") is CallKind.OTHER

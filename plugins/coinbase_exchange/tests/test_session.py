@@ -5,13 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from venuekit_coinbase_exchange.session import CoinbaseExchangeSession
 from venuekit_spec import (
     MICROSECOND,
-    SECOND,
     BookDelta,
     BookSnapshot,
     Channel,
@@ -21,7 +21,6 @@ from venuekit_spec import (
     MalformedMessage,
     OrderAction,
     OrderEvent,
-    Output,
     Side,
     SocketRequest,
     Topic,
@@ -29,8 +28,8 @@ from venuekit_spec import (
     Trade,
     Unsupported,
 )
+from venuekit_testkit import START, Driver, read_or_malformed
 
-START = 1_700_000_000 * SECOND
 IN_2014 = 1_415_348_367_028_459 * MICROSECOND
 
 SNAPSHOT = (
@@ -461,72 +460,35 @@ def test_a_malformed_row_names_the_book_that_lost_it(session: CoinbaseExchangeSe
 
 # --- properties
 
-JSON_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
-    max_leaves=8,
-)
-TYPES = st.sampled_from([
-    "snapshot", "l2update", "match", "last_match", "ticker", "heartbeat", "received", "open", "done", "change",
-    "activate", "level3", "subscriptions", "error", "status",
-])  # fmt: skip
-NAMES = st.sampled_from([
-    "sequence", "time", "order_id", "side", "price", "size", "remaining_size", "maker_order_id", "trade_id",
-    "new_size", "new_price", "bids", "asks", "changes", "best_bid", "best_ask", "channels", "schema", "message", "reason",
-])  # fmt: skip
-MESSAGES = st.builds(
-    lambda kind, product, fields: {"type": kind, "product_id": product, **fields},
-    TYPES,
-    st.sampled_from(["BTC-USD", "SKL-BTC", "X"]),
-    st.dictionaries(NAMES, JSON_VALUES | st.sampled_from(["buy", "1", "2014-11-07T08:19:27Z"])),
-)
-REAL = st.sampled_from(
-    [
-        SNAPSHOT,
-        UPDATE,
-        FINE_UPDATE,
-        MATCH,
-        TICKER,
-        HEARTBEAT,
-        RECEIVED,
-        OPEN,
-        DONE,
-        STP,
-        MODIFIED,
-        ACTIVATE,
-        SCHEMA,
-    ]
+EVERYTHING = (
+    SNAPSHOT,
+    UPDATE,
+    FINE_UPDATE,
+    MATCH,
+    TICKER,
+    HEARTBEAT,
+    RECEIVED,
+    OPEN,
+    DONE,
+    STP,
+    MODIFIED,
+    ACTIVATE,
+    SCHEMA,
+    row("open", "BTC-USD", "57", "12aca6e0", "buy", "27268.09", "0.02"),
+    b'{"type":"subscriptions","channels":[{"name":"full","product_ids":["BTC-USD"]}]}',
+    b'{"type":"error","message":"Failed to subscribe","reason":"BTC-USD is not a valid product"}',
+    b'{"type":"status","products":[],"currencies":[]}',
 )
 
 
-@st.composite
-def frames(draw: st.DrawFn) -> bytes:
-    """Bytes of every degree of likeness to the venue's: noise, JSON, rows, messages, and damaged ones."""
-    made = (MESSAGES | st.lists(JSON_VALUES | TYPES, max_size=8) | JSON_VALUES).map(
-        lambda value: json.dumps(value, separators=(",", ":")).encode()
-    )
-    frame = draw(REAL | made | st.binary())
-    start = draw(st.integers(0, len(frame)))
-    return (
-        frame[:start] + draw(st.just(b"") | st.binary(max_size=3)) + frame[start + draw(st.integers(0, 2)) :]
-    )
-
-
-@settings(max_examples=1_000)
-@given(stream=st.lists(frames(), min_size=1, max_size=4))
-def test_any_bytes_are_read_or_malformed(instruments: InstrumentTable, stream: list[bytes]) -> None:
+def test_any_bytes_are_read_or_malformed(session: CoinbaseExchangeSession) -> None:
     """Whatever comes, `feed` returns outputs or raises `MalformedMessage`, never anything else, and goes on."""
-    session = CoinbaseExchangeSession(instruments)
-    session.want(frozenset({BOOK_TOPIC, ORDERS_TOPIC}), START)
-    session.opened(START)
-    session.feed(SCHEMA, START)
-    for frame in stream:
-        try:
-            session.feed(frame, START)
-        except MalformedMessage:
-            continue
-    outputs: list[Output] = [*session.feed(UPDATE, START)]
-    assert outputs[-1] == DELTA
+    driver = Driver(session).open(BOOK_TOPIC, ORDERS_TOPIC)
+    driver.hear(SCHEMA)
+    read_or_malformed(driver, EVERYTHING)
+    driver.sleep(60.0)
+    driver.want(BOOK_TOPIC)
+    assert driver.hear(UPDATE)[-1] == replace(DELTA, received=driver.now)
 
 
 PRICES = st.decimals(min_value="0.01", max_value="999999999", places=2).map(str)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-from plugins.exchange_a.tests.local import LocalA, Pair
 
 from venuekit_spec import (
     Answer,
@@ -22,18 +21,19 @@ from venuekit_spec import (
     TopicLive,
     VenueUnavailable,
 )
+from venuekit_testkit import Hand, Pair
 
 
 @pytest.fixture
-def calls(local: LocalA) -> Pair:
+def calls(local: Hand) -> Pair:
     """A socket that takes calls, with one that is pending and of which the venue knows nothing."""
-    pair = local.open([Topic(Channel.CALLS)])
+    pair = local.open(Topic(Channel.CALLS))
     assert pair.take() == [TopicLive(Topic(Channel.CALLS))]
     pair.session.call(SocketRequest("7", "order.place", {}), local.now)
     return pair
 
 
-def test_an_unsigned_call_is_refused(local: LocalA, calls: Pair) -> None:
+def test_an_unsigned_call_is_refused(local: Hand, calls: Pair) -> None:
     """A call is acknowledged, then refused with what is used of the limits."""
     acknowledged, report, refused = calls.call(SocketRequest("8", "order.place", {}))
     assert acknowledged == Answer("8", acknowledgement=True)
@@ -79,9 +79,9 @@ def test_a_refusal_in_front_answers_its_call(
     calls: Pair, kind: RefusalKind, error: type[Exception], outcome: Outcome
 ) -> None:
     """In the venue's words, with the time to wait, and of no other call; the socket stays open."""
-    assert isinstance(calls.server, RefusingSession)
+    assert isinstance(calls.line.server, RefusingSession)
     frame = json.dumps({"id": "7", "method": "order.place", "params": {}})
-    [refusal] = calls.server.refuse(frame, kind, 7.5, 0)
+    [refusal] = calls.line.server.refuse(frame, kind, 7.5, 0)
     assert isinstance(refusal, Send)
     assert isinstance(refusal.frame, str)
     told = calls.session.feed(refusal.frame.encode(), 0)
@@ -96,7 +96,7 @@ def test_a_refusal_in_front_answers_its_call(
 
 def test_a_refusal_of_what_is_no_call_names_none(calls: Pair) -> None:
     """The venue could not read it."""
-    assert isinstance(calls.server, RefusingSession)
-    [refusal] = calls.server.refuse("no call", RefusalKind.OVERLOADED, 0.0, 0)
+    assert isinstance(calls.line.server, RefusingSession)
+    [refusal] = calls.line.server.refuse("no call", RefusalKind.OVERLOADED, 0.0, 0)
     assert isinstance(refusal, Send)
     assert json.loads(refusal.frame)["id"] is None

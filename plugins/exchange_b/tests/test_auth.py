@@ -178,27 +178,25 @@ def test_what_is_signed_otherwise() -> None:
 def inspected(local: LocalB) -> VenueError:
     """What a signed call is refused with."""
     with pytest.raises(VenueError) as caught:
-        local.run(local.market.permissions())
+        local.run(local.market().permissions())
     return caught.value
 
 
 @pytest.mark.parametrize("wrong", ["chain", "account", "signer", "signature"])
 def test_the_venue_refuses_who_may_not(local: LocalB, wrong: str) -> None:
     """The wrong chain, an unknown account, an agent that was not approved, and no signature at all: each by its label."""
-    mine = dict(local.credentials.fields)
+    mine = dict(local.key_of("alice").fields)
     labels = {"chain": "wrongChain", "account": "unknownAccount", "signer": "unknownSigner"}
     if wrong == "chain":
-        local.auth = ExchangeBAuth(local.credentials, 1)
+        local.use(ExchangeBAuth(local.key_of("alice"), 1))
     elif wrong == "account":
-        local.auth = ExchangeBAuth(Credentials({**mine, "address": Secret(ADDRESS)}), 8702)
+        local.use(ExchangeBAuth(Credentials({**mine, "address": Secret(ADDRESS)}), 8702))
     elif wrong == "signer":
-        local.auth = ExchangeBAuth(Credentials({**mine, "private_key": Secret(KEY)}), 8702)
+        local.use(ExchangeBAuth(Credentials({**mine, "private_key": Secret(KEY)}), 8702))
     else:
         envelope = envelope_decoder.decode(signed(Inspect()).body)
-        forged = Envelope(8702, local.credentials.account, 7, Inspect(), f"{envelope.signature[:-2]}00")
-        local.instead = HttpRequest(
-            "POST", f"{LOCAL.url('rest')}/v1/actions", body=msgspec.json.encode(forged)
-        )
+        forged = Envelope(8702, local.address, 7, Inspect(), f"{envelope.signature[:-2]}00")
+        local.rewrite = lambda request: request.replace(body=msgspec.json.encode(forged))
     error = inspected(local)
     assert type(error) is AuthenticationRefused
     assert error.code == labels.get(wrong, "badSignature")
@@ -206,48 +204,48 @@ def test_the_venue_refuses_who_may_not(local: LocalB, wrong: str) -> None:
 
 def test_an_agent_is_approved(local: LocalB) -> None:
     """Whom the account approves may sign for it, beside those it has approved before."""
-    local.dialect.signers.approve(local.credentials.account, address_of_signer(key_signer(KEY)))
-    local.run(local.market.permissions())
-    mine = dict(local.credentials.fields)
-    local.auth = ExchangeBAuth(Credentials({**mine, "private_key": Secret(KEY)}), 8702)
-    local.run(local.market.permissions())
+    local.server.signers.approve(local.address, address_of_signer(key_signer(KEY)))
+    local.run(local.market().permissions())
+    mine = dict(local.key_of("alice").fields)
+    local.use(ExchangeBAuth(Credentials({**mine, "private_key": Secret(KEY)}), 8702))
+    local.run(local.market().permissions())
 
 
 def test_the_window_of_nonces(local: LocalB) -> None:
     """Within the window a nonce counts once, in any order; outside it never does."""
     base = local.now // MILLISECOND
     for nonce in (base + 5, base - 5, base + 1, base + AHEAD, base - PAST):
-        local.run(local.market.burn_nonce(nonce))
+        local.run(local.market().burn_nonce(nonce))
     for nonce, label in (
         (base + 1, "nonceReplayed"),
         (base + AHEAD + 1, "nonceOutsideWindow"),
         (base - PAST - 1, "nonceOutsideWindow"),
     ):
         with pytest.raises(NonceRefused) as caught:
-            local.run(local.market.burn_nonce(nonce))
+            local.run(local.market().burn_nonce(nonce))
         assert caught.value.code == label
 
 
 def test_a_replayed_action_changes_nothing(local: LocalB) -> None:
     """A setting that somebody sends again, after another, is refused for its nonce."""
     perpetual = "BTC-USDC-PERP"
-    local.run(local.market.set_leverage(perpetual, Decimal(5)))
-    again = local.asked[-1]
-    local.run(local.market.set_leverage(perpetual, Decimal(3)))
-    local.instead = again
+    local.run(local.market().set_leverage(perpetual, Decimal(5)))
+    again = local.requests[-1]
+    local.run(local.market().set_leverage(perpetual, Decimal(3)))
+    local.rewrite = lambda _: again
     with pytest.raises(NonceRefused):
-        local.run(local.market.set_leverage(perpetual, Decimal(5)))
+        local.run(local.market().set_leverage(perpetual, Decimal(5)))
     assert local.engine.leverage("alice", perpetual) == 3
 
 
 def test_terms_that_were_changed_on_the_way(local: LocalB) -> None:
     """An action that was altered after it was signed is by nobody whom the account knows."""
     order = local.order(Side.BUY, "50000", "0.5")
-    request = next(local.market.place([order]))
+    request = next(local.market().place([order]))
     assert isinstance(request, HttpRequest)
-    sent = local.auth.sign(request, local.now, local.nonce())
-    local.instead = sent.replace(body=sent.body.replace(b'"buy":true', b'"buy":false'))
-    [placed] = local.run(local.market.place([order]))
+    sent = local.signer.sign(request, local.now, local.nonce())
+    local.rewrite = lambda _: sent.replace(body=sent.body.replace(b'"buy":true', b'"buy":false'))
+    [placed] = local.run(local.market().place([order]))
     assert isinstance(placed, Rejected)
     assert isinstance(placed.error, AuthenticationRefused)
 

@@ -1,6 +1,10 @@
+"""Everything that venuekit asks of a connector. Each check is documented: `venuekit check --list`."""
+
+from __future__ import annotations
+
 from venuekit_testkit import ConnectorSuite
 
 
-class TestExchangeB(ConnectorSuite):
+class TestConformance(ConnectorSuite):
     venue = "exchange_b"
     loops = ("asyncio",)  # and on trio in the soak run

@@ -6,9 +6,7 @@ from decimal import Decimal
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from plugins.exchange_b.tests.local import LOCAL, START, LocalB, Pair, ref
+from plugins.exchange_b.tests.local import LOCAL, START, LocalB
 
 from venuekit_exchange_b.auth import ExchangeBAuth
 from venuekit_exchange_b.dialect.account_socket import LOGGED_OUT, REFUSED
@@ -39,6 +37,7 @@ from venuekit_spec import (
     TopicLost,
     Unsupported,
 )
+from venuekit_testkit import Pair, ref
 
 USER = Topic(Channel.USER)
 PROVISIONAL, FINAL, TAKEN_BACK = Finality.PROVISIONAL, Finality.FINAL, Finality.UNDONE
@@ -76,11 +75,11 @@ def test_a_login(local: LocalB) -> None:
 def test_a_login_that_is_refused(local: LocalB, wrong: str) -> None:
     """A login for another chain, by an agent nobody approved, or to another challenge loses the topic and the socket."""
     if wrong == "chain":
-        local.auth = ExchangeBAuth(local.credentials, 1)
+        local.use(ExchangeBAuth(local.key_of("alice"), 1))
     elif wrong == "signer":
-        local.auth = ExchangeBAuth(stranger(local), 8702)
+        local.use(ExchangeBAuth(stranger(local), 8702))
     else:
-        local.auth = Parrot(local.credentials, 8702)
+        local.use(Parrot(local.key_of("alice"), 8702))
     pair = local.watch()
     [lost] = pair.of(TopicLost)
     assert lost.topic == USER
@@ -98,7 +97,7 @@ class Parrot(ExchangeBAuth):
 
 def stranger(local: LocalB) -> Credentials:
     """Alice's account, signed for by bob's agent."""
-    mine, his = local.credentials.fields, local.of("bob").fields
+    mine, his = local.key_of("alice").fields, local.key_of("bob").fields
     return Credentials({"address": mine["address"], "private_key": his["private_key"]})
 
 
@@ -135,13 +134,13 @@ def test_an_undone_block(local: LocalB) -> None:
     [(key, _)] = fills(pair)
     pair.take()
     local.chain.capacity = 0
-    local.dialect.undo_block()
+    local.server.undo_block()
     local.block()
     assert fills(pair) == [(key, TAKEN_BACK)]
     assert reports(pair, order) == [(OrderStatus.PENDING, 0, TAKEN_BACK)]
     assert list(local.engine.balances("alice")) == list(before)
-    assert local.run(local.market.status(ref(order))).status is OrderStatus.PENDING
-    assert local.run(local.market.fills(["BTC-USDC"], START)) == []
+    assert local.run(local.market().status(ref(order))).status is OrderStatus.PENDING
+    assert local.run(local.market().fills(["BTC-USDC"], START)) == []
     assert [Decimal(each.size) for each in local.engine.resting("BTC-USDC")] == [Decimal("0.2")]
     pair.take()
     local.chain.capacity = 10
@@ -164,7 +163,7 @@ def test_an_undone_maker_stands_as_before(local: LocalB) -> None:
     local.advance(0.001)
     assert reports(pair, order)[-1] == (OrderStatus.PARTIALLY_FILLED, Decimal("0.2"), PROVISIONAL)
     pair.take()
-    local.dialect.undo_block()
+    local.server.undo_block()
     local.block()
     (first, _), (second, _) = fills(pair)
     assert fills(pair) == [(first, TAKEN_BACK), (second, PROVISIONAL)]
@@ -183,12 +182,12 @@ def test_an_undone_maker_that_would_cross(local: LocalB) -> None:
     resting(local, Side.SELL, "50000", "0.5")
     resting(local, Side.SELL, "49000", "0.1")
     pair = local.watch()
-    local.dialect.undo_block()
+    local.server.undo_block()
     local.block()
     assert fills(pair)[0][1] is TAKEN_BACK
     assert [finality for _, finality in fills(pair)[1:]] == [PROVISIONAL, PROVISIONAL]
     local.block()
-    report = local.run(local.market.status(ref(order)))
+    report = local.run(local.market().status(ref(order)))
     assert (report.status, report.filled, report.finality) == (OrderStatus.FILLED, Decimal("0.5"), FINAL)
     assert reports(pair, order)[-1] == (OrderStatus.FILLED, Decimal("0.5"), FINAL)
     image = local.engine.book("BTC-USDC", 1)
@@ -201,11 +200,11 @@ def test_an_immediate_order_of_an_undone_block_is_tried_again(local: LocalB) -> 
     order = local.order(Side.BUY, "60000", "0.3", time_in_force=TimeInForce.IOC)
     local.place(order)
     local.block()
-    local.dialect.undo_block()
+    local.server.undo_block()
     local.block(2)
-    report = local.run(local.market.status(ref(order)))
+    report = local.run(local.market().status(ref(order)))
     assert (report.status, report.filled) == (OrderStatus.EXPIRED, Decimal("0.2"))
-    assert len(local.run(local.market.fills(["BTC-USDC"], START))) == 1
+    assert len(local.run(local.market().fills(["BTC-USDC"], START))) == 1
 
 
 def test_a_cancel_in_an_undone_block_stands(local: LocalB) -> None:
@@ -213,17 +212,17 @@ def test_a_cancel_in_an_undone_block_stands(local: LocalB) -> None:
     order = local.order(Side.BUY, "50000", "0.5")
     local.place(order)
     local.block()
-    local.run(local.market.cancel([ref(order)]))
+    local.run(local.market().cancel([ref(order)]))
     local.block()
-    local.dialect.undo_block()
+    local.server.undo_block()
     local.block()
-    report = local.run(local.market.status(ref(order)))
+    report = local.run(local.market().status(ref(order)))
     assert (report.status, report.finality) == (OrderStatus.CANCELED, FINAL)
 
 
 def test_an_undo_with_nothing_to_undo_waits(local: LocalB) -> None:
     """A block that did nothing to anybody is not undone; the next that did is."""
-    local.dialect.undo_block()
+    local.server.undo_block()
     local.block(2)
     assert local.chain.undone == 0
     local.place(local.order(Side.BUY, "50000", "0.5"))
@@ -250,7 +249,7 @@ def test_pings_are_answered_with_their_id(local: LocalB) -> None:
     silent.mute = True
     local.block(45)
     pings = [msgspec.json.decode(frame) for frame in pair.frames if frame.startswith(b'{"ping"')]
-    assert [msgspec.json.decode(said) for said in pair.sent[1:]] == [{"pong": each["ping"]} for each in pings]
+    assert pair.said()[1:] == [{"pong": each["ping"]} for each in pings]
     assert len(pings) >= 4
     assert pair.hung_up is None
     assert silent.hung_up == NO_PONG.code
@@ -259,7 +258,7 @@ def test_pings_are_answered_with_their_id(local: LocalB) -> None:
 def test_logins_that_have_become_worthless(local: LocalB) -> None:
     """When all logins end the socket is closed; a new one logs in anew."""
     pair = local.watch()
-    local.dialect.expire_tokens(local.now)
+    local.server.expire_tokens(local.now)
     local.block()
     assert pair.hung_up == LOGGED_OUT.code
     assert local.watch().of(TopicLive) == [TopicLive(USER)]
@@ -300,15 +299,6 @@ def test_nonsense_costs_its_frame_only(frame: bytes) -> None:
     with pytest.raises(MalformedMessage):
         fresh.feed(frame, START)
     assert fresh.feed(b'{"n":2,"news":[]}', START) == [StreamSequence(2)]
-
-
-@given(st.binary(max_size=80))
-def test_no_bytes_break_a_session(frame: bytes) -> None:
-    """Whatever comes is read or refused, with no other error."""
-    try:
-        session().feed(frame, START)
-    except MalformedMessage:
-        return
 
 
 def test_the_verbs_that_do_nothing() -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from venuekit_hyperliquid.data_source import HyperliquidDataSource
+from venuekit_hyperliquid.description import DESCRIPTION
 from venuekit_hyperliquid.instruments import read_instruments
 from venuekit_spec import InstrumentTable
 
@@ -53,3 +55,9 @@ def lists() -> tuple[bytes, bytes]:
 def instruments(lists: tuple[bytes, bytes]) -> InstrumentTable:
     """BTC and kPEPE perpetuals, a delisted one, a hundred more, one of a builder, and three spot pairs."""
     return InstrumentTable(read_instruments(*lists))
+
+
+@pytest.fixture
+def source() -> HyperliquidDataSource:
+    """The public side of production."""
+    return HyperliquidDataSource(DESCRIPTION.environment())

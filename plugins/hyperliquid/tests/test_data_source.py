@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
@@ -11,46 +11,20 @@ from venuekit_spec import (
     MILLISECOND,
     BookSnapshot,
     Channel,
-    Flow,
     HttpRequest,
-    HttpResponse,
     InstrumentTable,
     MalformedMessage,
-    RateLimited,
     Refused,
     Topic,
     Unsupported,
-    VenueError,
-    VenueUnavailable,
 )
-
-T = TypeVar("T")
+from venuekit_testkit import START, answered, reply
 
 BTC = Topic(Channel.BOOK, "BTC-USDC-PERP")
 BOOK = (
     b'{"coin":"BTC","time":1754450974231,"levels":[[{"px":"113377.0","sz":"7.6699","n":17},{"px":"113376.0","sz":"4.13714",'
     b'"n":8}],[{"px":"113397.0","sz":"0.11543","n":3}]]}'
 )
-
-
-def run(flow: Flow[T], *responses: HttpResponse) -> tuple[T, list[HttpRequest]]:
-    """Answer a flow's requests in turn; its result and what it asked."""
-    asked: list[HttpRequest] = []
-    waiting = list(responses)
-    try:
-        request = next(flow)
-        while True:
-            assert isinstance(request, HttpRequest)
-            asked.append(request)
-            request = flow.send(waiting.pop(0))
-    except StopIteration as end:
-        assert not waiting
-        return end.value, asked
-
-
-def ok(body: bytes) -> HttpResponse:
-    """A success, received at 42."""
-    return HttpResponse(200, body, received=42)
 
 
 def asked_for(request: HttpRequest) -> tuple[dict[str, Any], dict[str, float]]:
@@ -61,15 +35,9 @@ def asked_for(request: HttpRequest) -> tuple[dict[str, Any], dict[str, float]]:
     return json.loads(request.body), {cost.pool: cost.weight for cost in request.costs}
 
 
-@pytest.fixture
-def source() -> HyperliquidDataSource:
-    """The public side of production."""
-    return HyperliquidDataSource(DESCRIPTION.environment())
-
-
 def test_instruments(source: HyperliquidDataSource, lists: tuple[bytes, bytes]) -> None:
     """Two requests of weight 20 tell all perpetuals and all spot pairs."""
-    found, requests = run(source.instruments(), *map(ok, lists))
+    found, requests = answered(source.instruments(), *map(reply, lists))
     assert {"BTC-USDC-PERP", "PURR-USDC"} <= {instrument.id for instrument in found}
     assert [asked_for(request) for request in requests] == [
         ({"type": "allPerpMetas"}, {"weight": 20}),
@@ -81,29 +49,29 @@ def test_instruments(source: HyperliquidDataSource, lists: tuple[bytes, bytes]) 
 def test_the_test_network_has_hosts_of_its_own(instruments: InstrumentTable) -> None:
     """Requests and sockets of the test network never reach the production's hosts."""
     source = HyperliquidDataSource(DESCRIPTION.environment("testnet"))
-    _, [request] = run(source.server_time(), ok(b'{"time":1}'))
-    dial, _ = run(source.dial([BTC]))
+    _, [request] = answered(source.server_time(), reply(b'{"time":1}'))
+    dial, _ = answered(source.dial([BTC]))
     assert request.url == "https://api.hyperliquid-testnet.xyz/info"
     assert dial.url == "wss://api.hyperliquid-testnet.xyz/ws"
 
 
 def test_server_time(source: HyperliquidDataSource) -> None:
     """The clock is part of the exchange's status."""
-    found, [request] = run(source.server_time(), ok(b'{"time":1754450974231,"specialStatuses":null}'))
+    found, [request] = answered(source.server_time(), reply(b'{"time":1754450974231,"specialStatuses":null}'))
     assert found == 1754450974231 * MILLISECOND
     assert asked_for(request) == ({"type": "exchangeStatus"}, {"weight": 2})
 
 
 def test_snapshot(source: HyperliquidDataSource, instruments: InstrumentTable) -> None:
     """A snapshot has at most twenty levels a side, prices and sizes as written, and the venue's time."""
-    found, [request] = run(source.snapshot(BTC, instruments[BTC.instrument]), ok(BOOK))
+    found, [request] = answered(source.snapshot(BTC, instruments[BTC.instrument]), reply(BOOK))
     assert found == BookSnapshot(
         instrument=BTC.instrument,
         bids=[("113377.0", "7.6699"), ("113376.0", "4.13714")],
         asks=[("113397.0", "0.11543")],
         depth=20,
         time=1754450974231 * MILLISECOND,
-        received=42,
+        received=START,
     )
     assert asked_for(request) == ({"type": "l2Book", "coin": "BTC"}, {"weight": 2})
 
@@ -117,7 +85,7 @@ def test_only_books_have_snapshots(source: HyperliquidDataSource, instruments: I
 def test_no_book(source: HyperliquidDataSource, instruments: InstrumentTable) -> None:
     """The venue answers null for a coin that it does not know."""
     with pytest.raises(Refused, match="no book of BTC"):
-        run(source.snapshot(BTC, instruments[BTC.instrument]), ok(b"null"))
+        answered(source.snapshot(BTC, instruments[BTC.instrument]), reply(b"null"))
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"coin":"BTC"}', BOOK.replace(b'"BTC"', b'"ETH"')])
@@ -126,29 +94,12 @@ def test_a_malformed_snapshot(
 ) -> None:
     """What is no book, or the book of another coin, is malformed."""
     with pytest.raises(MalformedMessage, match="l2Book BTC"):
-        run(source.snapshot(BTC, instruments[BTC.instrument]), ok(body))
-
-
-@pytest.mark.parametrize(
-    ("status", "body", "error"),
-    [
-        (429, b"null", RateLimited),
-        (422, b"Failed to deserialize the JSON body into the target type", Refused),
-        (404, b"", Refused),
-        (502, b"<html>", VenueUnavailable),
-        (302, b"", MalformedMessage),
-    ],
-)
-def test_refusals(source: HyperliquidDataSource, status: int, body: bytes, error: type[VenueError]) -> None:
-    """The status says what happened; the error names the request."""
-    with pytest.raises(error, match="exchangeStatus") as caught:
-        run(source.server_time(), HttpResponse(status, body))
-    assert type(caught.value) is error
+        answered(source.snapshot(BTC, instruments[BTC.instrument]), reply(body))
 
 
 def test_dial(source: HyperliquidDataSource) -> None:
     """The socket takes no request, is not compressed, and counts as dead when the venue would think so too."""
-    dial, requests = run(source.dial([BTC]))
+    dial, requests = answered(source.dial([BTC]))
     assert requests == []
     assert (dial.url, dial.compression, dial.ping, dial.silence) == (
         "wss://api.hyperliquid.xyz/ws",
@@ -162,7 +113,7 @@ def test_what_closes_sockets_is_remembered(
     source: HyperliquidDataSource, instruments: InstrumentTable
 ) -> None:
     """A session of the same source knows what was unanswered when the one before ended: it probes its socket first."""
-    dial, _ = run(source.dial([BTC]))
+    dial, _ = answered(source.dial([BTC]))
     first = source.session(dial, instruments)
     assert first.opened(0) == source.session(dial, instruments).opened(0)
     first.want(frozenset({BTC}), 0)

@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-import pluggy
 import pytest
 
 import venuekit_hyperliquid
-from venuekit_hyperliquid.data_source import HyperliquidDataSource
 from venuekit_spec import (
-    CONTRACT_VERSION,
     Capability,
     Channel,
-    HttpResponse,
     InstrumentKind,
-    LimitReport,
     SnapshotSource,
-    hooks,
 )
 
 DESCRIPTION = venuekit_hyperliquid.describe()
-
-
-def test_the_hooks_are_valid() -> None:
-    """Pluggy takes the module for a connector and calls its hooks."""
-    manager = pluggy.PluginManager(hooks.PROJECT)
-    manager.add_hookspecs(hooks)
-    manager.register(venuekit_hyperliquid)
-    manager.check_pending()
-    description = manager.hook.describe()
-    assert (description.venue, description.contract) == ("hyperliquid", CONTRACT_VERSION)
-    source = manager.hook.data_source(environment=description.environment())
-    assert isinstance(source, HyperliquidDataSource)
 
 
 def test_it_claims_public_data_only() -> None:
@@ -79,18 +61,3 @@ def test_limits_of_an_address() -> None:
     assert sockets.frames_per_second * 60 == pytest.approx(2_000)
     [pool] = DESCRIPTION.pools
     assert (pool.capacity, pool.period) == (1_200, 60.0)
-
-
-@pytest.mark.parametrize(
-    ("response", "report"),
-    [
-        (HttpResponse(200, b"{}"), LimitReport()),
-        (HttpResponse(500, b""), LimitReport()),
-        (HttpResponse(429, b""), LimitReport(penalty=10.0)),
-        (HttpResponse(429, b"", {"retry-after": "7"}), LimitReport(penalty=7.0)),
-        (HttpResponse(429, b"", {"retry-after": "soon"}), LimitReport(penalty=10.0)),
-    ],
-)
-def test_only_a_refusal_tells_of_limits(response: HttpResponse, report: LimitReport) -> None:
-    """After 429 nothing is sent for a while, as long as the venue says where it does."""
-    assert DESCRIPTION.limit_report(response) == report

@@ -8,98 +8,41 @@ from typing import Any
 
 import pytest
 
-from venuekit_hyperliquid.dialect import accounts, listings, serve
+from venuekit_hyperliquid import dialect
 from venuekit_hyperliquid.errors import raise_for_error
-from venuekit_simulator.engine import MatchingEngine
-from venuekit_simulator.market_flow import RandomFlow
 from venuekit_spec import (
-    MILLISECOND,
     SECOND,
     CallKind,
-    EngineEvent,
     Hangup,
     HttpRequest,
     HttpResponse,
-    Instant,
     RateLimited,
     RefusalKind,
-    Send,
-    ServerOutputs,
     VenueUnavailable,
-    Wake,
 )
+from venuekit_testkit import START, Visitor
 
-START = 1_790_000_000 * SECOND
 HOST = "http://127.0.0.1:8714"
 
 
-class Client:
-    """A client of a dialect over an engine, by hand. `heard` are the frames since they were last read."""
+class Client(Visitor):
+    """A client of Hyperliquid, behind the greeting."""
+
+    depth = 40
 
     def __init__(self) -> None:
-        self.engine = MatchingEngine(listings(), accounts(), 1)
-        self.dialect = serve(self.engine)
-        self.flow = RandomFlow(self.engine, 1, depth=40)
-        self.flow.fill_books(START)
-        self.now: Instant = START
-        self.heard: list[Any] = []
-        self.greeting = ""
-        self.hangup: Hangup | None = None
-        self._events: list[EngineEvent] = []
-        self._wake: Instant | None = None
-        self.engine.listen(self._events.append)
-        session = self.dialect.connect(HttpRequest("GET", f"{HOST}/ws"), self.now)
-        assert not isinstance(session, HttpResponse)
-        self._session = session
-        self._take(session.opened(self.now))
+        super().__init__(dialect, f"{HOST}/ws")
+        [self.greeting] = self.read()
 
-    def ask(self, body: object, path: str = "/info", method: str = "POST") -> HttpResponse:
-        """Ask by HTTP."""
-        encoded = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return self.dialect.http(HttpRequest(method, f"{HOST}{path}", body=encoded), self.now)
-
-    def say(self, said: object) -> list[Any]:
-        """Send a frame; what was heard since the last."""
-        self._take(self._session.feed(said if isinstance(said, str) else json.dumps(said), self.now))
-        return self.read()
+    def info(self, body: object) -> HttpResponse:
+        """Ask what all questions are asked of."""
+        return self.ask("/info", body)
 
     def subscribe(
         self, type_: str, coin: str = "BTC", method: str = "subscribe", **more: object
     ) -> list[Any]:
         """Subscribe to one stream, or unsubscribe."""
         return self.say({"method": method, "subscription": {"type": type_, "coin": coin, **more}})
-
-    def read(self) -> list[Any]:
-        """What was heard."""
-        heard, self.heard = self.heard, []
-        return heard
-
-    def pass_time(self, until: Instant) -> None:
-        """Time passes, the session is woken when it asked to be."""
-        while self._wake is not None and self._wake <= until and self.hangup is None:
-            self.now, self._wake = max(self.now, self._wake), None
-            self._take(self._session.tick(self.now))
-        self.now = until
-
-    def trade(self, steps: int) -> None:
-        """The market moves, every seven milliseconds."""
-        for _ in range(steps):
-            self.flow.step(self.now)
-            for event in self._events:
-                self._take(self._session.event(event, self.now))
-            self._events.clear()
-            self.pass_time(self.now + 7 * MILLISECOND)
-
-    def _take(self, outputs: ServerOutputs) -> None:
-        for output in outputs:
-            if isinstance(output, Send) and not self.greeting:
-                self.greeting = str(output.frame)
-            elif isinstance(output, Send):
-                self.heard.append(json.loads(output.frame))
-            elif isinstance(output, Wake):
-                self._wake = output.at
-            elif isinstance(output, Hangup):
-                self.hangup = output
 
 
 @pytest.mark.parametrize(
@@ -114,44 +57,44 @@ class Client:
 )
 def test_what_cannot_be_answered_has_a_status(body: object, path: str, method: str, status: int) -> None:
     """A status says it, and no JSON."""
-    assert Client().ask(body, path, method).status == status
+    assert Client().ask(path, body, method).status == status
 
 
 def test_a_coin_that_is_not_there_is_null() -> None:
     """Also in another case than its own."""
     for coin in ("NOPE", "btc", ""):
-        assert Client().ask({"type": "l2Book", "coin": coin}).body == b"null"
+        assert Client().info({"type": "l2Book", "coin": coin}).body == b"null"
 
 
 def test_a_book_counts_its_orders_and_has_twenty_levels() -> None:
     """Bids and asks, best first; numbers as the venue writes them; a delisted coin has none."""
     client = Client()
     client.trade(300)
-    book = json.loads(client.ask({"type": "l2Book", "coin": "BTC"}).body)
+    book = json.loads(client.info({"type": "l2Book", "coin": "BTC"}).body)
     bids, asks = book["levels"]
     assert (len(bids), len(asks)) == (20, 20)
     assert max(level["n"] for level in bids + asks) > 1
     assert all("." in level["px"] and not level["px"].endswith("00") for level in bids + asks)
-    assert json.loads(client.ask({"type": "l2Book", "coin": "MATIC"}).body)["levels"] == [[], []]
+    assert json.loads(client.info({"type": "l2Book", "coin": "MATIC"}).body)["levels"] == [[], []]
 
 
 def test_one_exchange_of_perpetuals_is_had_by_its_name() -> None:
     """The venue's own without a name, a builder's by its own, no other."""
     client = Client()
-    metas = json.loads(client.ask({"type": "allPerpMetas"}).body)
-    assert json.loads(client.ask({"type": "meta"}).body) == metas[0]
-    assert json.loads(client.ask({"type": "meta", "dex": "xyz"}).body) == metas[1]
-    assert json.loads(client.ask({"type": "meta", "dex": "none"}).body) is None
+    metas = json.loads(client.info({"type": "allPerpMetas"}).body)
+    assert json.loads(client.info({"type": "meta"}).body) == metas[0]
+    assert json.loads(client.info({"type": "meta", "dex": "xyz"}).body) == metas[1]
+    assert json.loads(client.info({"type": "meta", "dex": "none"}).body) is None
 
 
 def test_refusals_in_front_are_understood_by_the_connector() -> None:
     """Overload and limits are what the connector takes them for."""
-    dialect = Client().dialect
+    venue = Client().dialect
     with pytest.raises(VenueUnavailable):
-        raise_for_error(dialect.refusal(RefusalKind.OVERLOADED, 0.0, START), "l2Book")
+        raise_for_error(venue.refusal(RefusalKind.OVERLOADED, 0.0, START), "l2Book")
     for kind in (RefusalKind.RATE_LIMITED, RefusalKind.BANNED):
         with pytest.raises(RateLimited):
-            raise_for_error(dialect.refusal(kind, 7.0, START), "l2Book")
+            raise_for_error(venue.refusal(kind, 7.0, START), "l2Book")
 
 
 def test_a_greeting_that_is_no_json_comes_first() -> None:
@@ -208,11 +151,11 @@ def test_a_coin_that_is_not_there_ends_the_socket() -> None:
 def test_a_silence_of_the_venue_ends_the_socket() -> None:
     """A minute after its last frame; a pong is one."""
     client = Client()
-    client.pass_time(START + 40 * SECOND)
+    client.sleep_until(START + 40 * SECOND)
     client.say({"method": "ping"})
-    client.pass_time(START + 99 * SECOND)
+    client.sleep_until(START + 99 * SECOND)
     assert client.hangup is None
-    client.pass_time(START + 100 * SECOND)
+    client.sleep_until(START + 100 * SECOND)
     assert client.hangup is not None
 
 
@@ -222,7 +165,7 @@ def test_books_come_by_a_clock_that_all_coins_share(*, fast: bool, interval: int
     client = Client()
     for coin in ("BTC", "PURR/USDC"):
         client.subscribe("l2Book", coin, fast=fast)
-    client.pass_time(START + 30 * SECOND)
+    client.sleep_until(START + 30 * SECOND)
     told = [frame["data"] for frame in client.read()]
     times = sorted({each["time"] for each in told})
     assert len(told) == 2 * len(times)
@@ -256,9 +199,9 @@ def test_trades_of_the_last_seconds_come_first() -> None:
 
 def test_fault_plans_can_tell_requests_apart() -> None:
     """A snapshot and a subscription are named as such."""
-    dialect = Client().dialect
+    venue = Client().dialect
     book = HttpRequest("POST", f"{HOST}/info", body=b'{"type":"l2Book","coin":"BTC"}')
-    assert dialect.kind(book) is CallKind.SNAPSHOT
-    assert dialect.kind(HttpRequest("POST", f"{HOST}/info", body=b"nonsense")) is CallKind.OTHER
-    assert dialect.kind('{"method":"subscribe"}') is CallKind.SUBSCRIBE
-    assert dialect.kind("nonsense") is CallKind.OTHER
+    assert venue.kind(book) is CallKind.SNAPSHOT
+    assert venue.kind(HttpRequest("POST", f"{HOST}/info", body=b"nonsense")) is CallKind.OTHER
+    assert venue.kind('{"method":"subscribe"}') is CallKind.SUBSCRIBE
+    assert venue.kind("nonsense") is CallKind.OTHER

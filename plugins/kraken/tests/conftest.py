@@ -7,6 +7,8 @@ from decimal import Decimal
 
 import pytest
 
+from venuekit_kraken.data_source import KrakenDataSource
+from venuekit_kraken.description import DESCRIPTION
 from venuekit_kraken.instruments import instruments_of
 from venuekit_kraken.payloads import AssetPair
 from venuekit_spec import Instrument, InstrumentTable
@@ -33,3 +35,9 @@ def written() -> Callable[[int, int], Instrument]:
         return instruments_of({"ABUSD": pair})[0]
 
     return make
+
+
+@pytest.fixture
+def source() -> KrakenDataSource:
+    """The public side of production."""
+    return KrakenDataSource(DESCRIPTION.environment())

@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-import pluggy
 import pytest
 
 import venuekit_kraken
-from venuekit_kraken.data_source import KrakenDataSource
 from venuekit_spec import (
-    CONTRACT_VERSION,
     Capability,
     Channel,
     Crossed,
     Ids,
     SnapshotSource,
-    hooks,
 )
 
 DESCRIPTION = venuekit_kraken.describe()
-
-
-def test_the_hooks_are_valid() -> None:
-    """Pluggy takes the module for a connector and calls its hooks."""
-    manager = pluggy.PluginManager(hooks.PROJECT)
-    manager.add_hookspecs(hooks)
-    manager.register(venuekit_kraken)
-    manager.check_pending()
-    description = manager.hook.describe()
-    assert (description.venue, description.contract) == ("kraken", CONTRACT_VERSION)
-    source = manager.hook.data_source(environment=description.environment())
-    assert isinstance(source, KrakenDataSource)
 
 
 def test_it_claims_public_data_only() -> None:

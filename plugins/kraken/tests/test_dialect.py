@@ -9,101 +9,42 @@ from typing import Any
 
 import pytest
 
+from venuekit_kraken import dialect
 from venuekit_kraken.checksum import book_checksum
-from venuekit_kraken.dialect import accounts, listings, serve
-from venuekit_simulator.engine import MatchingEngine
-from venuekit_simulator.market_flow import MAKER, RandomFlow
+from venuekit_simulator.market_flow import MAKER
 from venuekit_spec import (
-    MILLISECOND,
-    SECOND,
     CallKind,
-    EngineEvent,
     HttpRequest,
-    HttpResponse,
-    Instant,
     OrderRef,
     RefusalKind,
-    Send,
-    ServerOutputs,
-    Wake,
 )
+from venuekit_testkit import START, Visitor
 
-START = 1_790_000_000 * SECOND
 HOST = "http://127.0.0.1:8712"
 
 
-class Client:
-    """A client of a dialect over an engine, by hand. `heard` are the frames since they were last read."""
+class Client(Visitor):
+    """A client of Kraken."""
 
     def __init__(self) -> None:
-        self.engine = MatchingEngine(listings(), accounts(), 1)
-        self.flow = RandomFlow(self.engine, 1, depth=20)
-        self.flow.fill_books(START)
-        self.dialect = serve(self.engine)
-        self.now: Instant = START
-        self.heard: list[Any] = []
-        self._events: list[EngineEvent] = []
-        self._wake: Instant | None = None
-        self.engine.listen(self._events.append)
-        session = self.dialect.connect(HttpRequest("GET", f"{HOST}/v2"), self.now)
-        assert not isinstance(session, HttpResponse)
-        self._session = session
-        self._take(session.opened(self.now))
+        super().__init__(dialect, f"{HOST}/v2")
 
     def get(self, path: str) -> Any:
-        """Ask by HTTP."""
-        response = self.dialect.http(HttpRequest("GET", f"{HOST}{path}"), self.now)
+        """The body of an answer; its status never says anything."""
+        response = self.ask(path)
         assert response.status == 200
         return json.loads(response.body)
 
-    def say(self, said: object) -> list[Any]:
-        """Send a frame; what was heard since the last."""
-        self._take(self._session.feed(said if isinstance(said, str) else json.dumps(said), self.now))
-        return self.read()
-
-    def ask(self, method: str, channel: str, *symbols: str, **more: object) -> list[Any]:
+    def request(self, method: str, channel: str, *symbols: str, **more: object) -> list[Any]:
         """Subscribe, or unsubscribe."""
         params = {"channel": channel, "symbol": symbols, **more}
         return self.say({"method": method, "params": params, "req_id": 5})
-
-    def read(self) -> list[Any]:
-        """What was heard."""
-        heard, self.heard = self.heard, []
-        return heard
-
-    def pass_time(self, until: Instant) -> None:
-        """Time passes, the session is woken when it asked to be."""
-        while self._wake is not None and self._wake <= until:
-            self.now, self._wake = max(self.now, self._wake), None
-            self._take(self._session.tick(self.now))
-        self.now = until
-
-    def trade(self, steps: int) -> None:
-        """The market moves, every seven milliseconds."""
-        for _ in range(steps):
-            self.flow.step(self.now)
-            self._tell()
-            self.pass_time(self.now + 7 * MILLISECOND)
 
     def withdraw(self, instrument: str, price: Decimal) -> None:
         """Whoever keeps the market cancels all orders at a price."""
         for order in self.engine.open_orders(MAKER):
             if order.intent.instrument == instrument and order.intent.price == price:
-                named = OrderRef(instrument, order_id=order.order_id)
-                self.engine.cancel(MAKER, named, self.now)
-        self._tell()
-
-    def _tell(self) -> None:
-        for event in self._events:
-            self._take(self._session.event(event, self.now))
-        self._events.clear()
-
-    def _take(self, outputs: ServerOutputs) -> None:
-        for output in outputs:
-            if isinstance(output, Send):
-                self.heard.append(json.loads(output.frame, parse_float=Decimal))
-            elif isinstance(output, Wake):
-                self._wake = output.at
+                self.engine.cancel(MAKER, OrderRef(instrument, order_id=order.order_id), self.now)
 
 
 @pytest.mark.parametrize(
@@ -131,8 +72,8 @@ def test_a_market_answers_to_all_its_names(name: str) -> None:
 
 def test_refusals_in_front_are_statuses() -> None:
     """What stands before the API has statuses, a pause, and no JSON."""
-    dialect = Client().dialect
-    told = [dialect.refusal(kind, 7.2, START) for kind in RefusalKind]
+    venue = Client().dialect
+    told = [venue.refusal(kind, 7.2, START) for kind in RefusalKind]
     assert sorted(each.status for each in told) == [403, 429, 503]
     assert {each.headers["retry-after"] for each in told} == {"8"}
 
@@ -148,7 +89,7 @@ def test_each_symbol_has_its_own_answer() -> None:
     """Half a request can be refused; the rest is answered, and followed by its snapshot."""
     client = Client()
     client.read()
-    heard = client.ask("subscribe", "book", "BTC/USD", "XYZ/USD", depth=10)
+    heard = client.request("subscribe", "book", "BTC/USD", "XYZ/USD", depth=10)
     assert [(each.get("method"), each.get("success"), each.get("type")) for each in heard] == [
         ("subscribe", True, None),
         (None, None, "snapshot"),
@@ -170,8 +111,8 @@ def test_each_symbol_has_its_own_answer() -> None:
 def test_what_is_not_to_be_had_is_refused(method: str, channel: str, more: dict[str, object]) -> None:
     """Other depths and channels, a second subscription, the end of none."""
     client = Client()
-    client.ask("subscribe", "trade", "BTC/USD")
-    [answer] = client.ask(method, channel, "BTC/USD", **more)
+    client.request("subscribe", "trade", "BTC/USD")
+    [answer] = client.request(method, channel, "BTC/USD", **more)
     assert answer["success"] is False
     assert answer["error"]
 
@@ -191,10 +132,10 @@ def test_a_heartbeat_comes_when_nothing_else_does() -> None:
     """Once a second, where anything is subscribed to."""
     client = Client()
     client.read()
-    client.pass_time(client.now + 3 * SECOND)
+    client.sleep(3)
     assert client.read() == []
-    client.ask("subscribe", "trade", "BTC/USD")
-    client.pass_time(client.now + 3 * SECOND)
+    client.request("subscribe", "trade", "BTC/USD")
+    client.sleep(3)
     assert client.read() == [{"channel": "heartbeat"}] * 3
 
 
@@ -203,7 +144,7 @@ def test_a_client_that_cuts_to_its_depth_has_the_book_of_each_checksum(depth: in
     """Applied in order and cut, updates give at every message the book whose checksum it carries."""
     client = Client()
     client.read()
-    _, snapshot = client.ask("subscribe", "book", "BTC/USD", depth=depth)
+    _, snapshot = client.request("subscribe", "book", "BTC/USD", depth=depth)
     client.trade(600)
     instrument = client.engine.instruments["BTC-USD"]
     sides: dict[str, dict[Decimal, Decimal]] = {"bids": {}, "asks": {}}
@@ -225,7 +166,7 @@ def test_a_book_shorter_than_its_depth_tells_of_its_last_level() -> None:
     """Where a side has fewer levels than the client's depth it cuts nothing, so the removal of the worst level is told."""
     client = Client()
     client.read()
-    _, snapshot = client.ask("subscribe", "book", "BTC/USD", depth=1000)
+    _, snapshot = client.request("subscribe", "book", "BTC/USD", depth=1000)
     worst = Decimal(snapshot["data"][0]["asks"][-1]["price"])
     client.withdraw("BTC-USD", worst)
     removed = [row for each in client.read() for row in each["data"][0]["asks"]]
@@ -235,15 +176,15 @@ def test_a_book_shorter_than_its_depth_tells_of_its_last_level() -> None:
 def test_trades_of_a_symbol_are_numbered_without_a_hole() -> None:
     """Each symbol by itself; a snapshot holds the last ones."""
     client = Client()
-    client.ask("subscribe", "trade", "BTC/USD", "ETH/USD")
+    client.request("subscribe", "trade", "BTC/USD", "ETH/USD")
     client.trade(600)
     told = [trade for each in client.read() if each["channel"] == "trade" for trade in each["data"]]
     for symbol in ("BTC/USD", "ETH/USD"):
         numbers = [trade["trade_id"] for trade in told if trade["symbol"] == symbol]
         assert len(numbers) > 5
         assert numbers == [*range(numbers[0], numbers[0] + len(numbers))]
-    client.ask("unsubscribe", "trade", "BTC/USD")
-    _, snapshot = client.ask("subscribe", "trade", "BTC/USD", snapshot=True)
+    client.request("unsubscribe", "trade", "BTC/USD")
+    _, snapshot = client.request("subscribe", "trade", "BTC/USD", snapshot=True)
     assert (snapshot["type"], snapshot["data"][-1]) == (
         "snapshot",
         [trade for trade in told if trade["symbol"] == "BTC/USD"][-1],
@@ -253,9 +194,9 @@ def test_trades_of_a_symbol_are_numbered_without_a_hole() -> None:
 def test_a_ticker_goes_by_trades_unless_told_otherwise() -> None:
     """By trades there are as many as messages of trades; by quotes there is one for each change of the best prices."""
     client = Client()
-    client.ask("subscribe", "ticker", "BTC/USD")
-    client.ask("subscribe", "ticker", "ETH/USD", event_trigger="bbo")
-    client.ask("subscribe", "trade", "BTC/USD")
+    client.request("subscribe", "ticker", "BTC/USD")
+    client.request("subscribe", "ticker", "ETH/USD", event_trigger="bbo")
+    client.request("subscribe", "trade", "BTC/USD")
     client.trade(600)
     heard = client.read()
     about = [(each["channel"], each["data"][0]["symbol"]) for each in heard if "data" in each]
@@ -271,8 +212,8 @@ def test_a_ticker_goes_by_trades_unless_told_otherwise() -> None:
 
 def test_fault_plans_can_tell_requests_apart() -> None:
     """A snapshot and a subscription are named as such."""
-    dialect = Client().dialect
-    assert dialect.kind(HttpRequest("GET", f"{HOST}/0/public/Depth?pair=XBTUSD")) is CallKind.SNAPSHOT
-    assert dialect.kind(HttpRequest("GET", f"{HOST}/0/public/Time")) is CallKind.OTHER
-    assert dialect.kind('{"method":"subscribe"}') is CallKind.SUBSCRIBE
-    assert dialect.kind("nonsense") is CallKind.OTHER
+    venue = Client().dialect
+    assert venue.kind(HttpRequest("GET", f"{HOST}/0/public/Depth?pair=XBTUSD")) is CallKind.SNAPSHOT
+    assert venue.kind(HttpRequest("GET", f"{HOST}/0/public/Time")) is CallKind.OTHER
+    assert venue.kind('{"method":"subscribe"}') is CallKind.SUBSCRIBE
+    assert venue.kind("nonsense") is CallKind.OTHER

@@ -1,32 +1,26 @@
+"""The venue by itself: limits, times, signatures, nonsense, and the page that tells of it."""
+
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from plugins.exchange_a.tests.local import LOCAL, LocalA, limit
+from plugins.exchange_a.tests.local import limit
 
-import venuekit_exchange_a
-from venuekit_exchange_a.data_source import ExchangeADataSource
 from venuekit_exchange_a.description import limit_report
+from venuekit_exchange_a.dialect.server import ExchangeADialect
 from venuekit_exchange_a.endpoints import ENDPOINTS
-from venuekit_exchange_a.errors import BY_CODE, error_of, raise_for_error
-from venuekit_exchange_a.payloads import ErrorBody
+from venuekit_exchange_a.errors import raise_for_error
 from venuekit_spec import (
     SECOND,
     ClockSkewed,
     HttpRequest,
     HttpResponse,
-    MalformedMessage,
-    Outcome,
     RateLimited,
-    RefusalKind,
-    Refused,
     Side,
-    VenueError,
-    VenueUnavailable,
 )
+from venuekit_testkit import Hand
 
-SOURCE = ExchangeADataSource(LOCAL)
 PROTOCOL = Path(__file__).parent.parent / "PROTOCOL.md"
 
 
@@ -40,22 +34,22 @@ def test_the_fact_sheet_is_true() -> None:
         assert row in text, row
 
 
-def test_headers_tell_what_is_used(local: LocalA) -> None:
+def test_headers_tell_what_is_used(local: Hand) -> None:
     """The headers of an answer are the venue's count; of orders only where somebody signed."""
     public = local.send(HttpRequest("GET", "http://127.0.0.1:8701/v1/time"))
     assert limit_report(public).used == {"weight": 1, "raw": 1}
-    local.run(local.market.place([limit("vk1", Side.BUY, "50000", "0.1")]))
+    local.run(local.market().place([limit("vk1", Side.BUY, "50000", "0.1")]))
     signed = local.send(HttpRequest("GET", "http://127.0.0.1:8701/v1/account/limits", signed=True))
     assert limit_report(signed).used == {"weight": 3, "raw": 3, "orders": 1}
     assert limit_report(signed).capacities["weight"] == 6_000
 
 
-def test_above_the_limit_and_the_ban(local: LocalA) -> None:
+def test_above_the_limit_and_the_ban(local: Hand, dialect: ExchangeADialect) -> None:
     """A spent window is refused with the rest of it as pause; who goes on is banned; all is well afterwards."""
-    flow = SOURCE.instruments
+    flow = local.source.instruments
     for _ in range(600):
         local.run(flow())
-    usage = local.dialect.usage
+    usage = dialect.usage
     assert (usage.largest["weight"], usage.refused["weight"]) == (6_000, 0)
     for _ in range(19):
         with pytest.raises(RateLimited) as limited:
@@ -72,11 +66,11 @@ def test_above_the_limit_and_the_ban(local: LocalA) -> None:
 @pytest.mark.parametrize(
     ("seconds", "fine"), [(5.0, True), (5.001, False), (-1.0, True), (-1.001, False), (3_600.0, False)]
 )
-def test_the_receive_window(local: LocalA, seconds: float, fine: bool) -> None:
+def test_the_receive_window(local: Hand, seconds: float, fine: bool) -> None:
     """What arrives more than five seconds after its timestamp, or a second before it, never acts: the clock is skewed."""
-    request = next(local.market.place([limit("vk1", Side.BUY, "50000", "0.1")]))
+    request = next(local.market().place([limit("vk1", Side.BUY, "50000", "0.1")]))
     assert isinstance(request, HttpRequest)
-    signed = local.auth.sign(request, local.now, 0)
+    signed = local.signer.sign(request, local.now, 0)
     response = local.dialect.http(signed, local.now + round(seconds * SECOND))
     assert (response.status == 200) is fine
     assert len(local.engine.orders("alice")) == fine
@@ -85,10 +79,10 @@ def test_the_receive_window(local: LocalA, seconds: float, fine: bool) -> None:
             raise_for_error(response, "")
 
 
-def test_a_touched_request_is_refused(local: LocalA) -> None:
+def test_a_touched_request_is_refused(local: Hand) -> None:
     """A request whose query, signature or key is not what was signed is refused, and shows nothing."""
     request = HttpRequest("GET", "http://127.0.0.1:8701/v1/orders?symbols=%5B%5D", signed=True)
-    signed = local.auth.sign(request, local.now, 0)
+    signed = local.signer.sign(request, local.now, 0)
     for touched in (
         signed.replace(url=signed.url.replace("%5B", "%5b")),
         signed.replace(url=signed.url[:-1]),
@@ -99,50 +93,15 @@ def test_a_touched_request_is_refused(local: LocalA) -> None:
         assert response.status == 401
 
 
-@pytest.mark.parametrize("code", [*BY_CODE, -9999])
-def test_every_code(code: int) -> None:
-    """A refusal is the error of its code, which it carries; another negative code is a plain refusal."""
-    error = error_of(400, ErrorBody(code, "told"))
-    assert type(error) is BY_CODE.get(code, Refused)
-    assert error is not None
-    assert error.code == str(code)
-
-
-@pytest.mark.parametrize(
-    ("response", "error", "outcome"),
-    [
-        (HttpResponse(503, b'{"code":-1001}'), VenueUnavailable, Outcome.UNKNOWN),
-        (HttpResponse(500, b'{"code":-2010}'), VenueUnavailable, Outcome.UNKNOWN),
-        (HttpResponse(429, b""), RateLimited, Outcome.REJECTED),
-        (HttpResponse(418, b"<html>"), RateLimited, Outcome.REJECTED),
-        (HttpResponse(400, b"<html>"), MalformedMessage, Outcome.UNKNOWN),
-        (HttpResponse(302, b'{"code":-2010}'), MalformedMessage, Outcome.UNKNOWN),
-    ],
-)
-def test_statuses(response: HttpResponse, error: type[VenueError], outcome: Outcome) -> None:
-    """A limit was refused before the engine, a 5xx and a body without a code prove nothing."""
-    with pytest.raises(error) as raised:
-        raise_for_error(response, "")
-    assert raised.value.outcome is outcome
-
-
-def test_refusals_in_front(local: LocalA) -> None:
-    """The refusals of a fault plan are the venue's own words, with the pause."""
-    banned = local.dialect.refusal(RefusalKind.BANNED, 7.2, local.now)
-    assert limit_report(banned).penalty == 8.0
-    assert limit_report(banned).banned
-    assert local.dialect.refusal(RefusalKind.OVERLOADED, 0, local.now).status == 503
-
-
 @pytest.mark.parametrize("url", ["/v1/none", "/v1/depth", "/v1/depth?symbol=NONE", "/v1/depth?%ff=%ff&&"])
-def test_nonsense_is_answered(local: LocalA, url: str) -> None:
+def test_nonsense_is_answered(local: Hand, url: str) -> None:
     """Whatever is asked, the venue answers with a code."""
     response = local.dialect.http(HttpRequest("GET", url), local.now)
     assert response.status in {400, 404}
     assert b'"code":-' in response.body
 
 
-def test_too_many_frames_end_a_socket(local: LocalA) -> None:
+def test_too_many_frames_end_a_socket(local: Hand) -> None:
     """The twenty-first frame within a second closes the socket."""
     server = local.dialect.connect(HttpRequest("GET", "/v1/calls"), local.now)
     assert not isinstance(server, HttpResponse)
@@ -151,10 +110,3 @@ def test_too_many_frames_end_a_socket(local: LocalA) -> None:
         assert "-1100" in getattr(answer, "frame", "")
     [hangup] = server.feed("nonsense", local.now)
     assert getattr(hangup, "code", 0) == 1008
-
-
-def test_hooks() -> None:
-    """Every hook makes its part for the local environment, and the description names them all."""
-    assert venuekit_exchange_a.describe().credentials == ("api_key", "api_secret")
-    assert venuekit_exchange_a.data_source(LOCAL) is not None
-    assert venuekit_exchange_a.user_stream(LOCAL) is not None
