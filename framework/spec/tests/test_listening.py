@@ -118,25 +118,29 @@ def test_a_stream_is_asked_for_again_once_its_end_is_confirmed() -> None:
 
 @pytest.mark.parametrize("final", [True, False])
 def test_a_topic_that_the_venue_ends_is_lost(final: bool) -> None:
-    """Refused or ended later: it is asked for again only when it is wanted again."""
+    """Refused or ended later: it is asked for again when it is wanted again, after a final loss only once it was left out."""
     session = opened(A, B)
     assert session.ended(session.streams[A], 1, "no", final=final) == [TopicLost(A, "no", final=final)]
+    if final:
+        assert not session.want(frozenset({A, B}), 2)
+        assert not session.want(frozenset({B}), 2)
     assert sent(session.want(frozenset({A, B}), 2)) == ["+BTC-USD"]
 
 
 def test_an_answer_that_does_not_come_costs_the_socket() -> None:
-    """Asked or left; a session that waits for nothing is not woken."""
+    """Asked or left; a session that waits for nothing is not woken, and one that gave up says nothing more."""
     session = opened(A)
     due = round(session.answer_within * SECOND)
     assert session.tick(due - 1) == [Wake(due)]
-    assert isinstance(session.tick(due)[0], Redial)
     session.confirmed(session.streams[A], due, 77)
-    assert session.tick(due) == [Wake(None)]
+    assert not session.tick(due)
     session.want(frozenset(), due)
-    assert isinstance(session.tick(2 * due)[0], Redial)
-    session.closed("gone")
-    assert session.tick(3 * due) == [Wake(None)]
+    (redial,) = session.tick(2 * due)
+    assert isinstance(redial, Redial)
+    assert not session.tick(3 * due)
     assert not session.want(frozenset({B}), 3 * due)
+    session = opened(A)
+    assert isinstance(session.tick(due)[0], Redial)
 
 
 def test_what_it_does_not_do() -> None:

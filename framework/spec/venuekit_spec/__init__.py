@@ -29,30 +29,33 @@ from venuekit_spec.description import (
 from venuekit_spec.dialects import (
     DIALECTS,
     STANDARD_FEES,
-    BalanceChanged,
-    BookImage,
     CallKind,
     Dialect,
     DialectPlugin,
+    Hangup,
+    Listing,
+    Ping,
+    RefusalKind,
+    RefusingSession,
+    ReversibleDialect,
+    ServerOutput,
+    ServerOutputs,
+    ServerSession,
+    VenueAccount,
+)
+from venuekit_spec.engines import (
+    BalanceChanged,
+    BookImage,
     Engine,
     EngineEvent,
     EngineRefusal,
     Execution,
     FundingPaid,
-    Hangup,
     LevelChanged,
-    Listing,
     OrderChanged,
-    Ping,
     PositionChanged,
-    RefusalKind,
-    RefusingSession,
     SelfTradePrevention,
-    ServerOutput,
-    ServerOutputs,
-    ServerSession,
     TradeHappened,
-    VenueAccount,
     VenueOrder,
 )
 from venuekit_spec.errors import (
@@ -105,7 +108,7 @@ from venuekit_spec.instruments import (
     PriceRule,
     SizeRule,
 )
-from venuekit_spec.listening import PublicData, PublicSession, Stream
+from venuekit_spec.listening import PublicData, PublicSession
 from venuekit_spec.messages import (
     BookChecksum,
     BookDelta,
@@ -175,7 +178,9 @@ from venuekit_spec.reading import (
     decode,
     instant_of,
     plain_text,
+    readable,
     retry_after,
+    unrivalled,
 )
 from venuekit_spec.sessions import (
     NOTHING,
@@ -198,6 +203,8 @@ from venuekit_spec.sessions import (
     TopicLost,
     Wake,
 )
+from venuekit_spec.streams import Phase, Stream, StreamRequest
+from venuekit_spec.subscribing import SubscribingSession
 from venuekit_spec.syncing import (
     Checksum,
     ChecksumFunction,
@@ -325,6 +332,7 @@ __all__ = [
     "PaperFactory",
     "PaperMarket",
     "Permissions",
+    "Phase",
     "Ping",
     "Placed",
     "PoolKind",
@@ -346,6 +354,7 @@ __all__ = [
     "Resolver",
     "Response",
     "RestingOrder",
+    "ReversibleDialect",
     "Row",
     "Rows",
     "RuleViolated",
@@ -367,7 +376,9 @@ __all__ = [
     "SocketResponse",
     "StatusChange",
     "Stream",
+    "StreamRequest",
     "StreamSequence",
+    "SubscribingSession",
     "SyncRule",
     "TimeInForce",
     "TopOfBook",
@@ -402,7 +413,9 @@ __all__ = [
     "instant_of",
     "no_limit_report",
     "plain_text",
+    "readable",
     "retry_after",
     "seconds_between",
     "shown_url",
+    "unrivalled",
 ]

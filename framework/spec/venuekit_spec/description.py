@@ -182,6 +182,9 @@ class Description:
     limits from a response. `endpoint_sockets` holds for endpoints (`TopicRule.endpoint`) that differ from `sockets`.
     `order_life` where every order expires by block height: the core gives each one that names no height a height of its own.
     `links` are the pages of the venue's documentation that the connector follows.
+
+    `contract` is what the connector was written for. Left out it is whatever is installed, and the range of `venuekit-spec` in
+    the package's metadata decides alone, which the loader checks too. It is to be named where there may be no metadata.
     """
 
     venue: str

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from attrs import field, frozen
 
-from venuekit_spec.errors import VenueError
+from venuekit_spec.errors import Refused, VenueError
 from venuekit_spec.messages import Side
 from venuekit_spec.times import Instant, Seconds
 from venuekit_spec.values import fixed
@@ -167,7 +167,9 @@ class Fill:
 class OrderReport:
     """What the venue said of one of our orders: a patch. None means not said, never zero.
 
-    `filled` and `remaining` are cumulative, in base units. `replaces` is the id this order had before an amendment.
+    `filled` and `remaining` are cumulative, in base units. `replaces` is the id this order had before an amendment. `error`
+    goes with REJECTED, where the connector knows what kind of refusal the venue's `reason` is (a block may reject an order
+    that was accepted); without it the order's error is a plain `Refused`.
     """
 
     instrument: str
@@ -186,6 +188,7 @@ class OrderReport:
     finality: Finality = Finality.FINAL
     time: Instant = 0
     received: Instant = 0
+    error: Refused | None = field(default=None, eq=False)
 
 
 @frozen

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 from typing import Any, Protocol, runtime_checkable
 
+from venuekit_spec.errors import Unsupported
 from venuekit_spec.flows import Flow, LimitReport
 from venuekit_spec.instruments import Instrument, InstrumentTable
 from venuekit_spec.messages import (
@@ -101,7 +102,11 @@ class OrderQueues(ActiveOrderTracker, Protocol):
 
 
 class Market(Protocol):
-    """Trading, as flows. Each returns one result per item, whatever the venue does with a batch."""
+    """Trading, as flows. Each returns one result per item, whatever the venue does with a batch.
+
+    A connector's market may inherit from it (``class MyMarket(Market)``) and leave out what its venue does not offer. Such
+    a verb raises `Unsupported` at its first step, or returns nothing where a spot venue has nothing (`positions`, `funding`).
+    """
 
     def client_order_id(self, number: int) -> str:
         """Our running number in the venue's form: unique, reversible by the store."""
@@ -117,11 +122,11 @@ class Market(Protocol):
 
     def amend(self, order: OrderRef, *, price: Decimal | None, quantity: Decimal | None) -> Flow[Placed]:
         """Change price or quantity (base units, the new total)."""
-        ...
+        return _without("amendments")
 
     def cancel_all(self, instruments: Collection[str] | None) -> Flow[Sequence[str]]:
         """Cancel everything, or everything of these instruments; the ids that the venue says are gone."""
-        ...
+        return _without("way to cancel everything")
 
     def status(self, order: OrderRef) -> Flow[OrderReport]:
         """What the venue knows of one order. Raises `OrderNotFound`."""
@@ -141,19 +146,21 @@ class Market(Protocol):
 
     def positions(self) -> Flow[Sequence[Position]]:
         """Derivative positions; empty where the venue has none."""
-        ...
+        yield from ()
+        return ()
 
     def funding(self, since: Instant) -> Flow[Sequence[FundingPayment]]:
         """Funding paid and received since an instant, oldest first; empty where the venue has none."""
-        ...
+        yield from ()
+        return ()
 
     def set_leverage(self, instrument: str, leverage: Decimal) -> Flow[None]:
         """How many times its margin a position may be (`Capability.LEVERAGE`). Raises `RuleViolated`."""
-        ...
+        return _without("leverage to set")
 
     def height(self) -> Flow[BlockHeight]:
         """The height of the venue's chain (`Description.order_life`)."""
-        ...
+        return _without("chain")
 
     def fee_rates(self, instrument: str) -> Flow[FeeRates]:
         """What this account pays."""
@@ -165,15 +172,21 @@ class Market(Protocol):
 
     def burn_nonce(self, nonce: int) -> Flow[None]:
         """Spend a nonce on nothing (`Resolution.BURN_NONCE`), so that what was signed with it can no longer land."""
-        ...
+        return _without("nonces to burn")
 
     def limits(self) -> Flow[LimitReport]:
         """What is left of budgets that must be asked for (Hyperliquid, Binance's order count)."""
-        ...
+        return _without("budgets to ask for")
 
     def dead_man_switch(self, timeout: Seconds | None) -> Flow[None]:
         """Cancel everything unless told again within `timeout` seconds; None disarms."""
-        ...
+        return _without("dead man's switch")
+
+
+def _without(what: str) -> Flow[Any]:
+    """The flow of a verb that the venue does not offer."""
+    yield from ()
+    raise Unsupported(f"the venue has no {what}")
 
 
 class UserStream(Protocol):

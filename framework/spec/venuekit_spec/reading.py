@@ -5,6 +5,8 @@ All of it is pure. A connector that reads otherwise (another codec, times in a f
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final, TypeVar
@@ -14,9 +16,13 @@ from msgspec.json import Decoder
 
 from venuekit_spec.errors import MalformedMessage
 from venuekit_spec.flows import HttpResponse
+from venuekit_spec.instruments import Instrument
 from venuekit_spec.times import MICROSECOND, SECOND, Instant, Seconds
 
 T = TypeVar("T")
+Entry = TypeVar("Entry")
+
+_log = logging.getLogger(__name__)
 
 UNREADABLE: Final = (MsgspecError, ValueError, RecursionError)
 """What reading raises at bytes that mean nothing: no JSON or the wrong types, text that is none, endless nesting."""
@@ -33,6 +39,32 @@ def decode(decoder: Decoder[T], body: bytes | Raw, topic: str, *, venue: str) ->
         return decoder.decode(body)
     except UNREADABLE as error:
         raise MalformedMessage(str(error), venue=venue, topic=topic, frame=bytes(body)) from error
+
+
+def readable(entries: Iterable[Entry], read: Callable[[Entry], T]) -> Iterator[T]:
+    """What the entries of a list come to. One that is malformed is left out with a warning, so that it costs no other."""
+    for entry in entries:
+        try:
+            yield read(entry)
+        except MalformedMessage as error:
+            _log.warning("an entry is left out: %s", error)
+
+
+def unrivalled(found: Iterable[Instrument], use: str) -> list[Instrument]:
+    """Instruments without those that share their id, or their name for `use` (`Instrument.native`), with an earlier one.
+
+    They are left out with a warning.
+    """
+    kept: dict[str, Instrument] = {}
+    names: set[str] = set()
+    for instrument in found:
+        name = instrument.native[use]
+        if instrument.id in kept or name in names:
+            _log.warning("an instrument is left out: %s (%s) is not the only one", instrument.id, name)
+            continue
+        kept[instrument.id] = instrument
+        names.add(name)
+    return list(kept.values())
 
 
 def instant_of(moment: datetime | None) -> Instant:

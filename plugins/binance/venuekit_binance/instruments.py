@@ -20,7 +20,6 @@ https://developers.binance.com/docs/binance-spot-api-docs/filters
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from decimal import Decimal
 from types import MappingProxyType
@@ -48,6 +47,8 @@ from venuekit_spec import (
     SizeRule,
     decimals_of,
     decode,
+    readable,
+    unrivalled,
 )
 
 STATUSES: Final[Mapping[str, InstrumentStatus]] = MappingProxyType({
@@ -64,8 +65,6 @@ MAGNITUDE: Final = 40
 """No price, size or notional has more digits before or after its point."""
 
 T = TypeVar("T")
-
-_log = logging.getLogger(__name__)
 
 _exchange_info = msgspec.json.Decoder(ExchangeInfo)
 _symbol = msgspec.json.Decoder(Symbol)
@@ -87,23 +86,11 @@ def read_instruments(body: bytes) -> list[Instrument]:
     A symbol whose own entry cannot be understood is left out with a warning, so that it costs no other; so is one that
     shares its assets or a name with another one, of which that stays which can be traded.
     """
-    found = []
-    for raw in decode(_exchange_info, body, "exchangeInfo", venue=VENUE).symbols:
-        try:
-            found.append(_instrument(raw))
-        except MalformedMessage as error:
-            _log.warning("an instrument is left out: %s", error)
-    found.sort(key=lambda instrument: instrument.status is not InstrumentStatus.TRADING)
-    instruments: dict[str, Instrument] = {}
-    names: set[str] = set()
-    for instrument in found:
-        stream = instrument.native["socket"]
-        if instrument.id in instruments or stream in names:
-            _log.warning("an instrument is left out: %s is not the only one", instrument.native["rest"])
-            continue
-        instruments[instrument.id] = instrument
-        names.add(stream)
-    return list(instruments.values())
+    symbols = decode(_exchange_info, body, "exchangeInfo", venue=VENUE).symbols
+    found = sorted(
+        readable(symbols, _instrument), key=lambda each: each.status is not InstrumentStatus.TRADING
+    )
+    return unrivalled(found, "socket")
 
 
 def _instrument(raw: Raw) -> Instrument:

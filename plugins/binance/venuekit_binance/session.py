@@ -1,4 +1,7 @@
-"""The conversation on a market-stream socket: frames -> messages.
+"""The conversation on a market-stream socket: topics -> frames, frames -> messages.
+
+The venue takes five frames a second and answers a request by its number, never by its streams; some errors have no number, and
+are the oldest request's. An error refuses the whole request, and the refused stream is narrowed down (`SubscribingSession`).
 
 Of a wrapped event the stream's name is cut out of the bytes; it says which typed decoder reads the whole frame at once. What
 a stream means is learned when it is wanted, or from its first frame, so a frame is understood although this session did not
@@ -27,7 +30,6 @@ from venuekit_binance.payloads import (
     TradeEvent,
     Wrapped,
 )
-from venuekit_binance.subscriptions import Subscriptions
 from venuekit_spec import (
     MILLISECOND,
     NOTHING,
@@ -41,13 +43,13 @@ from venuekit_spec import (
     Outputs,
     Redial,
     Row,
+    Send,
     Side,
-    SocketRequest,
+    StreamRequest,
+    SubscribingSession,
     Topic,
-    TopicLost,
     TopOfBook,
     Trade,
-    Unsupported,
     decode,
 )
 
@@ -153,46 +155,42 @@ class _Route(Struct, frozen=True, gc=False):
 _frame = msgspec.json.Decoder(Frame)
 
 
-class BinanceSession:
+class BinanceSession(SubscribingSession):
     """One socket. `instruments` are those whose events are read; events of others are left alone."""
 
-    __slots__ = (
-        "_instruments",
-        "_routes",
-        "_streams",
-        "_subscriptions",
-        "_symbols",
-        "_unconfirmed",
-        "_unserved",
-    )
+    batch = 100
+    # The venue is reported to ignore frames above some 8,000 bytes; a hundred names take 2,500.
+
+    spacing = 0.25
+    # Four a second, which leaves one of the five for pongs, as those count too.
 
     def __init__(self, instruments: InstrumentTable) -> None:
-        self._instruments = instruments
+        super().__init__(instruments)
         self._symbols = instruments.ids_by_native("rest")
-        self._streams = instruments.ids_by_native("socket")
+        self._names = instruments.ids_by_native("socket")
         self._routes: dict[bytes, _Route] = {}  # filled by the streams that are met
-        self._subscriptions = Subscriptions()
-        self._unconfirmed = self._subscriptions.unconfirmed
-        self._unserved: frozenset[Topic] = frozenset()
 
-    def opened(self, now: Instant) -> Outputs:
-        """The socket is open: ask for what is wanted already."""
-        return self._subscriptions.opened(now)
+    def serves(self, topic: Topic) -> bool:
+        """Whether there is a stream of this channel and variant."""
+        return (topic.channel, topic.variant) in STREAMS
+
+    def name(self, topic: Topic) -> str:
+        """The name of a topic's stream."""
+        socket = self.instruments[topic.instrument].native["socket"]
+        return f"{socket}@{STREAMS[topic.channel, topic.variant]}"
+
+    def frame(self, request: StreamRequest) -> Send:
+        """Subscribe to streams, or unsubscribe."""
+        streams = [stream.name for stream in request.streams]
+        method = "SUBSCRIBE" if request.asks else "UNSUBSCRIBE"
+        return Send(msgspec.json.encode({"method": method, "params": streams, "id": request.number}).decode())
 
     def want(self, topics: frozenset[Topic], now: Instant) -> Outputs:
-        """Ask for exactly these streams. A topic that Binance has no stream for is lost for good at once."""
-        streams = {topic: self._stream(topic) for topic in topics}
-        unserved = frozenset(topic for topic, stream in streams.items() if not stream)
-        lost = [TopicLost(topic, "Binance has no such stream") for topic in unserved - self._unserved]
-        self._unserved = unserved
-        wanted = dict(sorted((stream, topic) for topic, stream in streams.items() if stream))
-        for stream in wanted:
-            self._route(stream)
-        return [*lost, *self._subscriptions.want(wanted, now)]
-
-    def call(self, request: SocketRequest, now: Instant) -> Outputs:
-        """Raises `Unsupported`: a market stream takes no calls."""
-        raise Unsupported(f"a market stream takes no calls, so no {request.method}")
+        """Learn what the streams mean before they come, too."""
+        outputs = super().want(topics, now)
+        for name in self.wanted:
+            self._route(name)
+        return outputs
 
     def feed(self, frame: bytes, now: Instant) -> Outputs:
         """A frame. Raises `MalformedMessage` for what cannot be read, naming the topic and the book that lost it."""
@@ -201,32 +199,13 @@ class BinanceSession:
             return self._other(frame, now)
         return self._event(route, frame, now)
 
-    def tick(self, now: Instant) -> Outputs:
-        """It is time for the next frame, or an answer is overdue."""
-        return self._subscriptions.tick(now)
-
-    def answered(self, tag: str, result: Any, now: Instant) -> Outputs:
-        """Nothing: this session runs no flows."""
-        return NOTHING
-
-    def closed(self, reason: str) -> None:
-        """The socket is gone."""
-        self._subscriptions.closed()
-
-    def _stream(self, topic: Topic) -> str:
-        """The name of a topic's stream, empty if there is none."""
-        suffix = STREAMS.get((topic.channel, topic.variant))
-        if suffix is None or topic.instrument not in self._instruments:
-            return ""
-        return f"{self._instruments[topic.instrument].native['socket']}@{suffix}"
-
     def _route(self, stream: str) -> _Route | None:
         """What the events of a stream become, for `feed` to find; None for a stream that is not read."""
         name, _, suffix = stream.partition("@")
-        event, id_ = BY_STREAM.get(suffix), self._streams.get(name)
+        event, id_ = BY_STREAM.get(suffix), self._names.get(name)
         if event is None or id_ is None:
             return None
-        instrument = self._instruments[id_]
+        instrument = self.instruments[id_]
         if event is _BOOK and instrument.float_keys:
             event = _BOOK_OF_DOUBLES
         route = _Route(event, instrument.native["rest"], id_, stream)
@@ -242,9 +221,7 @@ class BinanceSession:
         if data.symbol != route.symbol:
             raise _malformed(route, frame, f"an event of {data.symbol}")
         message: OrderBookMessage = route.event.message(data, route.instrument, now)
-        if self._unconfirmed:
-            return [*self._subscriptions.seen(route.stream), message]
-        return (message,)
+        return self.passed(route.stream, (message,), now) if self.unsettled else (message,)
 
     def _other(self, frame: bytes, now: Instant) -> Outputs:
         """A frame of a stream that was not met before, or of none."""
@@ -280,10 +257,16 @@ class BinanceSession:
         number = head.id if isinstance(head.id, int) else None
         if number is None and (head.refusal is None or isinstance(head.id, str)):
             return NOTHING
-        outputs = self._subscriptions.answered(number, head.refusal, now)
-        if outputs is None and number is None:
+        sure = number is not None or len(self.requests) == 1
+        request = self.requests.get(next(iter(self.requests), 0) if number is None else number)
+        if request is None and number is None:
             raise MalformedMessage("an error that answers no request", venue=VENUE, frame=frame)
-        return outputs or NOTHING
+        if request is None:
+            return NOTHING
+        if head.refusal is None:
+            return self.carried_out(request, now)
+        reason = f"refused: {head.refusal.message} ({head.refusal.code})"
+        return self.narrowed(request, now, reason, final=sure)
 
 
 def _malformed(route: _Route, frame: bytes, reason: str) -> MalformedMessage:

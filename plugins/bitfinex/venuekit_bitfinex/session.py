@@ -19,10 +19,11 @@ from venuekit_bitfinex.books import DEPTHS
 from venuekit_bitfinex.instruments import SYMBOL
 from venuekit_bitfinex.payloads import ARRAY, EVENT, VENUE, Event
 from venuekit_spec.errors import MalformedMessage
-from venuekit_spec.listening import PublicSession, Stream
+from venuekit_spec.listening import PublicSession
 from venuekit_spec.messages import BookChecksum, BookDelta, BookSnapshot, Continuity, Row, Side, Trade
 from venuekit_spec.reading import decode, plain_text
 from venuekit_spec.sessions import NOTHING, Channel, Heard, Outputs, Redial, Send, Topic
+from venuekit_spec.streams import Stream
 from venuekit_spec.times import MILLISECOND, Instant
 
 FLAGS: Final = 32768 + 65536 + 131072

@@ -40,6 +40,7 @@ from venuekit_spec import (
     SizeRule,
     decimals_of,
     decode,
+    readable,
 )
 
 PRODUCTS: Final = "products"
@@ -81,12 +82,8 @@ def read_instruments(body: bytes) -> list[Instrument]:
     warning and costs no other.
     """
     found: dict[str, Instrument] = {}
-    for raw in decode(_products, body, PRODUCTS, venue=VENUE):
-        try:
-            instrument = _instrument(raw)
-        except MalformedMessage as error:
-            _log.warning("an instrument is left out: %s", error)
-            continue
+    products = decode(_products, body, PRODUCTS, venue=VENUE)
+    for instrument in readable(products, _instrument):
         first = found.setdefault(instrument.id, instrument)
         if first is instrument:
             continue

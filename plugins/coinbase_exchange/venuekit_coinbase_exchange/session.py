@@ -55,7 +55,7 @@ from venuekit_coinbase_exchange.payloads import (
     Update,
     WireSide,
 )
-from venuekit_coinbase_exchange.subscriptions import Stream, Subscriptions
+from venuekit_coinbase_exchange.subscriptions import Subscriptions
 from venuekit_spec import (
     NOTHING,
     UNREADABLE,
@@ -71,24 +71,12 @@ from venuekit_spec import (
     Output,
     Outputs,
     Row,
-    SocketRequest,
     Topic,
-    TopicLost,
     TopOfBook,
     Trade,
-    Unsupported,
     decode,
     instant_of,
 )
-
-CHANNELS: Final[Mapping[tuple[Channel, str], str]] = MappingProxyType({
-    (Channel.BOOK, ""): "level2_batch",
-    (Channel.ORDERS, ""): "full",
-    (Channel.ORDERS, COMPACT): "level3",
-    (Channel.TRADES, ""): "matches",
-    (Channel.TOP, ""): "ticker",
-})  # fmt: skip
-"""Channel and variant of a topic -> the venue's channel."""
 
 KNOWN: Final[Mapping[str, Channel | None]] = MappingProxyType({
     "snapshot": Channel.BOOK,
@@ -142,30 +130,15 @@ class _Route(Struct, frozen=True):
     top: Topic
 
 
-class CoinbaseExchangeSession:
+class CoinbaseExchangeSession(Subscriptions):
     """One socket. `instruments` are those whose messages are read; those of others are left alone."""
 
-    __slots__ = (
-        "_ids",
-        "_instruments",
-        "_level3",
-        "_readers",
-        "_routes",
-        "_subscriptions",
-        "_unserved",
-        "_unsettled",
-        "_wanted",
-    )
-
     def __init__(self, instruments: InstrumentTable) -> None:
-        self._instruments = instruments
+        super().__init__(instruments)
         self._ids = instruments.ids_by_native("socket")
         self._routes: dict[bytes, _Route] = {}  # filled by the products that are met
         self._level3 = Level3(instruments)
-        self._subscriptions = Subscriptions()
-        self._unsettled = self._subscriptions.unsettled
-        self._wanted: frozenset[Topic] = frozenset()
-        self._unserved: frozenset[Topic] = frozenset()
+        self._held: frozenset[Topic] = frozenset()
         self._readers: Mapping[type, Callable[[Any, Instant], Outputs]] = {
             Received: self._received,
             Open: self._open,
@@ -175,26 +148,15 @@ class CoinbaseExchangeSession:
             Ticker: self._ticker,
             Heartbeat: self._heartbeat,
             Schema: self._schema,
-            SubscriptionList: self._subscriptions.listed,
+            SubscriptionList: self.listed,
             Problem: self._problem,
         }
 
-    def opened(self, now: Instant) -> Outputs:
-        """The socket is open: ask for what is wanted already."""
-        return self._subscriptions.opened(now)
-
     def want(self, topics: frozenset[Topic], now: Instant) -> Outputs:
-        """Ask for exactly these topics. One that the venue has no stream for is lost for good at once."""
-        streams = {topic: self._stream(topic) for topic in sorted(topics, key=str)}
-        wanted = {topic: stream for topic, stream in streams.items() if stream is not None}
-        unserved = topics - wanted.keys()
-        lost = [TopicLost(topic, f"{VENUE} has no such stream") for topic in unserved - self._unserved]
-        self._unserved, self._wanted = unserved, frozenset(wanted)
-        return [*lost, *self._subscriptions.want(wanted, now)]
-
-    def call(self, request: SocketRequest, now: Instant) -> Outputs:
-        """Raises `Unsupported`: the feed takes no calls."""
-        raise Unsupported(f"the feed of {VENUE} takes no calls, so no {request.method}")
+        """Ask for exactly these topics."""
+        outputs = super().want(topics, now)
+        self._held = frozenset(self.wanted.values())
+        return outputs
 
     def feed(self, frame: bytes, now: Instant) -> Outputs:
         """A frame. Raises `MalformedMessage` for what cannot be read, naming the topic and the book that lost it."""
@@ -210,32 +172,13 @@ class CoinbaseExchangeSession:
             return self._other(frame, str(error), now)
         return self._readers[type(message)](message, now)
 
-    def tick(self, now: Instant) -> Outputs:
-        """It is time for the next frame, or an answer is overdue."""
-        return self._subscriptions.tick(now)
-
-    def answered(self, tag: str, result: Any, now: Instant) -> Outputs:
-        """What authenticates a subscription is there, or a `VenueError`."""
-        return self._subscriptions.signed(tag, result, now)
-
-    def closed(self, reason: str) -> None:
-        """The socket is gone."""
-        self._subscriptions.closed()
-
-    def _stream(self, topic: Topic) -> Stream | None:
-        """The stream of a topic, None if there is none."""
-        channel = CHANNELS.get((topic.channel, topic.variant))
-        if channel is None or topic.instrument not in self._instruments:
-            return None
-        return (channel, self._instruments[topic.instrument].native["socket"])
-
     def _route(self, product: str) -> _Route | None:
         """What becomes of the messages of a product; None for one that is not listed."""
         name = product.encode()
         route = self._routes.get(name)
         if route is None and product in self._ids:
             id_ = self._ids[product]
-            decoders = _BOOKS[self._instruments[id_].float_keys]
+            decoders = _BOOKS[self.instruments[id_].float_keys]
             self._routes[name] = route = _Route(
                 id_,
                 decoders["l2update"],
@@ -248,12 +191,9 @@ class CoinbaseExchangeSession:
             )
         return route
 
-    def _told(self, topic: Topic, message: Output) -> Outputs:
+    def _told(self, topic: Topic, message: Output, now: Instant) -> Outputs:
         """A message of a topic, unless it is one of a subscription that is being left."""
-        if topic not in self._unsettled:
-            return (message,)
-        news = self._subscriptions.seen(topic)
-        return NOTHING if news is None else (*news, message)
+        return self.passed(self.name(topic), (message,), now) if self.unsettled else (message,)
 
     # Books
 
@@ -272,7 +212,7 @@ class CoinbaseExchangeSession:
         delta = BookDelta(
             instrument=route.instrument, bids=bids, asks=asks, time=instant_of(update.time), received=now
         )
-        return (delta,) if not self._unsettled else self._told(route.book, delta)
+        return self._told(route.book, delta, now)
 
     def _snapshot(self, route: _Route, frame: bytes, now: Instant) -> Outputs:
         try:
@@ -286,7 +226,7 @@ class CoinbaseExchangeSession:
             time=instant_of(book.time),
             received=now,
         )
-        return self._told(route.book, snapshot)
+        return self._told(route.book, snapshot, now)
 
     def _other(self, frame: bytes, reason: str, now: Instant) -> Outputs:
         """A frame that the decoder of messages did not know: a book, something that is not read, or nonsense."""
@@ -303,7 +243,7 @@ class CoinbaseExchangeSession:
             return self._update(route, frame, now)
         if head.type == "snapshot":
             return self._snapshot(route, frame, now)
-        ordered = head.type == "match" and route.orders in self._wanted
+        ordered = head.type == "match" and route.orders in self._held
         raise _malformed(route.orders if ordered else Topic(channel, route.instrument), reason, frame)
 
     # Trades and tops
@@ -312,14 +252,14 @@ class CoinbaseExchangeSession:
         route = self._route(match.product_id)
         if route is None:
             return NOTHING
-        by_order = route.orders in self._wanted
+        by_order = route.orders in self._held
         outputs: Outputs = NOTHING
         if by_order:
             event = _event(
                 OrderAction.MATCH, match, route, match.maker_order_id, now, match.side, size=match.size
             )
-            outputs = self._ordered(route, event)
-        if by_order and route.trades not in self._wanted:
+            outputs = self._ordered(route, event, now)
+        if by_order and route.trades not in self._held:
             return outputs
         trade = Trade(
             instrument=route.instrument,
@@ -331,7 +271,7 @@ class CoinbaseExchangeSession:
             time=instant_of(match.time),
             received=now,
         )
-        return (*outputs, *self._told(route.trades, trade))
+        return (*outputs, *self._told(route.trades, trade, now))
 
     def _ticker(self, ticker: Ticker, now: Instant) -> Outputs:
         route = self._route(ticker.product_id)
@@ -345,14 +285,14 @@ class CoinbaseExchangeSession:
             time=instant_of(ticker.time),
             received=now,
         )
-        return self._told(route.top, top)
+        return self._told(route.top, top, now)
 
     def _heartbeat(self, heartbeat: Heartbeat, now: Instant) -> Outputs:
         route = self._route(heartbeat.product_id)
         if route is None:
             return NOTHING
         books = (route.book, route.orders, route.compact)
-        return [Heard(topic) for topic in books if topic in self._wanted]
+        return [Heard(topic) for topic in books if topic in self._held]
 
     # Orders
 
@@ -360,7 +300,7 @@ class CoinbaseExchangeSession:
         route = self._route(message.product_id)
         if route is None:
             return NOTHING
-        return self._ordered(route, _event(OrderAction.NOTHING, message, route, message.order_id, now))
+        return self._ordered(route, _event(OrderAction.NOTHING, message, route, message.order_id, now), now)
 
     def _open(self, message: Open, now: Instant) -> Outputs:
         route = self._route(message.product_id)
@@ -376,7 +316,7 @@ class CoinbaseExchangeSession:
             message.price,
             message.remaining_size,
         )
-        return self._ordered(route, event)
+        return self._ordered(route, event, now)
 
     def _done(self, message: Done, now: Instant) -> Outputs:
         # Its price may be another than the one under which the order rests, so it is not handed on.
@@ -384,7 +324,7 @@ class CoinbaseExchangeSession:
         if route is None:
             return NOTHING
         event = _event(OrderAction.DONE, message, route, message.order_id, now, message.side)
-        return self._ordered(route, event)
+        return self._ordered(route, event, now)
 
     def _change(self, message: Change, now: Instant) -> Outputs:
         route = self._route(message.product_id)
@@ -401,16 +341,18 @@ class CoinbaseExchangeSession:
             message.new_price or "",
             message.new_size or "",
         )
-        return self._ordered(route, event)
+        return self._ordered(route, event, now)
 
-    def _ordered(self, route: _Route, event: OrderEvent) -> Outputs:
+    def _ordered(self, route: _Route, event: OrderEvent, now: Instant) -> Outputs:
         """An event, unless it is private and in no sequence."""
-        return NOTHING if event.last is None else self._told(route.orders, event)
+        return NOTHING if event.last is None else self._told(route.orders, event, now)
 
     def _row(self, frame: bytes, now: Instant) -> Outputs:
         event = self._level3.read(frame, now)
         return (
-            NOTHING if event is None else self._told(Topic(Channel.ORDERS, event.instrument, COMPACT), event)
+            NOTHING
+            if event is None
+            else self._told(Topic(Channel.ORDERS, event.instrument, COMPACT), event, now)
         )
 
     # What is about the conversation
@@ -420,7 +362,7 @@ class CoinbaseExchangeSession:
         return NOTHING
 
     def _problem(self, problem: Problem, now: Instant) -> Outputs:
-        return self._subscriptions.failed(problem.text, now)
+        return self.failed(problem.text, now)
 
 
 def _event(

@@ -2,26 +2,11 @@
 
 A request has no number. Each is answered by the list of everything the connection is subscribed to by then, or by an error
 that refuses it as a whole. So one request is under way at a time, an error is the answer to it, and lists are compared with
-what was asked for. A topic is in one phase:
+what was asked for. To the phases of a `SubscribingSession` that means:
 
-=======  ==================  ======================  =====================  ==================  =========
-phase    no longer wanted    the list has it         the list lacks it      an error, alone     its data
-=======  ==================  ======================  =====================  ==================  =========
-(none)                       live -> LIVE; not                                                  read
-                             wanted: -> ENDING
-ASKED    -> ENDING           live -> LIVE            asked again once,      lost -> (none)      -> LIVE
-                                                     then lost -> (none)
-LIVE     -> ENDING                                   if the last one had                        read
-                                                     it: lost -> (none)
-ENDING                       unsubscribed: -> LEAVING, whatever the list has                    dropped
-LEAVING                      asked again once,       -> (none)              -> (none)           dropped
-                             then -> (none)
-=======  ==================  ======================  =====================  ==================  =========
-
-* A topic without phase that is wanted is subscribed to. So one that was left out and is wanted again is subscribed to once the
-  end of its old subscription is certain, and what arrives between never passes for the new one's.
-* A request of several topics that is refused is asked again in two halves, until the bad one is alone. Where the error is about
-  the key and not about a product, all of them are lost at once.
+* What a list has is confirmed, what it has no longer is ended, and what it has though nobody wants it is left.
+* A request of several topics that is refused is narrowed down, until the bad one is alone. Where the error is about the key and
+  not about a product, all of them are lost at once.
 * Once an answer has failed to come in time, an error may be that answer: it loses a topic for good only if it names it.
 * Topics that need authentication have requests of their own, signed right before they are sent.
 * A book comes with the heartbeats of its product.
@@ -31,36 +16,41 @@ https://docs.cdp.coinbase.com/exchange/websocket-feed/overview
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from enum import Enum, StrEnum, auto
-from typing import Any, Final, TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
 
 import msgspec
-from msgspec import Struct
-from msgspec.structs import replace
 
+from venuekit_coinbase_exchange.description import COMPACT
 from venuekit_coinbase_exchange.payloads import SubscriptionList
 from venuekit_spec import (
     NOTHING,
     Channel,
     Instant,
+    InstrumentTable,
     Output,
     Outputs,
+    Phase,
     Redial,
-    Seconds,
     Send,
     Sign,
+    Stream,
+    StreamRequest,
+    SubscribingSession,
     Topic,
-    TopicLive,
-    TopicLost,
     VenueError,
-    Wake,
     after,
 )
 
-Stream: TypeAlias = tuple[str, str]
-"""A channel and a product, in the venue's words."""
+CHANNELS: Final[Mapping[tuple[Channel, str], str]] = MappingProxyType({
+    (Channel.BOOK, ""): "level2_batch",
+    (Channel.ORDERS, ""): "full",
+    (Channel.ORDERS, COMPACT): "level3",
+    (Channel.TRADES, ""): "matches",
+    (Channel.TOP, ""): "ticker",
+})  # fmt: skip
+"""Channel and variant of a topic -> the venue's channel."""
 
 HEARTBEAT: Final = "heartbeat"
 
@@ -72,15 +62,6 @@ WITH_HEARTBEAT: Final = frozenset({Channel.BOOK, Channel.ORDERS})
 
 SIGNED: Final = frozenset({Channel.ORDERS})
 """Channels that need authentication."""
-
-SPACING: Final[Seconds] = 0.25
-"""Between two frames of ours."""
-
-BATCH: Final = 100
-"""Topics in one frame, which then has at most some 3,000 bytes: one that is too large ends the connection."""
-
-PATIENCE: Final[Seconds] = 10.0
-"""How long an answer is waited for."""
 
 DISCONNECTING: Final = ("errslowconsume", "errslowread")
 """In errors that announce the end of the connection: we read too slowly, or send too much."""
@@ -95,280 +76,120 @@ NO_SUCH_PRODUCT: Final = ("not a valid product", "invalid product")
 """In errors that no later attempt would change."""
 
 
-class Method(StrEnum):
-    """What can be asked."""
+class Subscriptions(SubscribingSession):
+    """The streams of one socket. See the module."""
 
-    SUBSCRIBE = "subscribe"
-    UNSUBSCRIBE = "unsubscribe"
+    batch = 100  # which makes some 3,000 bytes: a frame that is too large ends the connection
+    spacing = 0.25
+    window = 1
+    leaves_asked = False  # or an error would not be known to be the answer
 
+    def __init__(self, instruments: InstrumentTable) -> None:
+        super().__init__(instruments)
+        self._topics: dict[tuple[str, str], Topic] = {}
+        self._listed: frozenset[tuple[str, str]] = frozenset()
+        self._signing: StreamRequest | None = None
+        self._late = False
 
-class Phase(Enum):
-    """What the venue knows of a topic. See the module."""
+    def serves(self, topic: Topic) -> bool:
+        """Whether there is a channel for this."""
+        return (topic.channel, topic.variant) in CHANNELS
 
-    ASKED = auto()
-    LIVE = auto()
-    ENDING = auto()
-    LEAVING = auto()
+    def name(self, topic: Topic) -> tuple[str, str]:
+        """Channel and product."""
+        return CHANNELS[topic.channel, topic.variant], self.instruments[topic.instrument].native["socket"]
 
+    def alike(self, topic: Topic) -> bool:
+        """What is signed is asked for apart."""
+        return topic.channel in SIGNED
 
-class _Ask(Struct, frozen=True):
-    """One request; `repeated` if the same topics were asked for in vain before."""
+    def frame(self, request: StreamRequest) -> Output:
+        """Subscribe or unsubscribe, or first have that signed."""
+        self._topics.update((stream.name, stream.topic) for stream in request.streams)
+        topic = request.streams[0].topic
+        if request.asks and topic.channel in SIGNED:
+            self._signing = request
+            return Sign(_tag(request), topic)
+        return self._framed(request, request.streams, {})
 
-    method: Method
-    topics: Sequence[Topic]
-    repeated: bool = False
+    def answered(self, tag: str, result: Any, now: Instant) -> Outputs:
+        """What authenticates the request under way is there, or a `VenueError`."""
+        request = self._signing
+        if request is None or tag != _tag(request) or request.number not in self.requests:
+            return NOTHING
+        self._signing = None
+        if isinstance(result, VenueError):
+            return self.refused(request, now, f"not signed: {result}", final=not result.retryable)
+        wanted = [stream for stream in request.open if stream.name in self.wanted]
+        out: list[Output] = []
+        if wanted:
+            request.due, self.next_frame = after(now, self.answer_within), after(now, self.spacing)
+            out.append(self._framed(request, wanted, result))
+        for stream in request.open:
+            if stream not in wanted:
+                out += self.ended(stream, now)
+        return out
 
-
-class Subscriptions:
-    """The streams of one socket. Verbs return commands, among them the `Wake` for the next `tick`."""
-
-    __slots__ = (
-        "_again",
-        "_asks",
-        "_deadline",
-        "_given_up",
-        "_listed",
-        "_next_frame",
-        "_open",
-        "_overdue",
-        "_phases",
-        "_refused",
-        "_streams",
-        "_tag",
-        "_under_way",
-        "_wake",
-        "_wanted",
-        "unsettled",
-    )
-
-    def __init__(self) -> None:
-        self.unsettled: set[Topic] = set()
-        """Topics in any phase but LIVE; always the same set."""
-        self._wanted: Mapping[Topic, Stream] = {}
-        self._streams: dict[Topic, Stream] = {}
-        self._phases: dict[Topic, Phase] = {}
-        self._listed: frozenset[Stream] = frozenset()
-        self._refused: set[Topic] = set()
-        self._given_up: set[Topic] = set()
-        self._again: deque[_Ask] = deque()
-        self._under_way: _Ask | None = None
-        self._tag = ""
-        self._asks = 0
-        self._deadline: Instant = 0
-        self._next_frame: Instant = 0
-        self._open = False
-        self._overdue = False
-        self._wake: Instant | None = None
-
-    def opened(self, now: Instant) -> Outputs:
-        """The socket takes frames."""
-        self._open = True
-        return self._advance(now)
-
-    def closed(self) -> None:
-        """The socket is gone, and every stream with it."""
-        self._open = False
-        self._under_way, self._tag = None, ""
-        self._again.clear()
-        self._phases.clear()
-        self.unsettled.clear()
-
-    def want(self, wanted: Mapping[Topic, Stream], now: Instant) -> Outputs:
-        """Exactly these topics are wanted, each with its stream."""
-        self._wanted = wanted
-        self._streams.update(wanted)
-        self._refused &= wanted.keys()
-        self._given_up.clear()
-        for topic, phase in [*self._phases.items()]:
-            if phase in {Phase.ASKED, Phase.LIVE} and topic not in wanted:
-                self._move(topic, Phase.ENDING)
-        return self._advance(now)
-
-    def seen(self, topic: Topic) -> Outputs | None:
-        """Data of a topic came. None if they are a left subscription's, and are to be dropped."""
-        phase = self._phases.get(topic)
-        if phase is Phase.ASKED:
-            self._move(topic, Phase.LIVE)
-            return (TopicLive(topic),)
-        return None if phase in {Phase.ENDING, Phase.LEAVING} else NOTHING
+    def overdue(self, request: StreamRequest, now: Instant) -> Outputs:
+        """From now on an error may be the answer that did not come."""
+        self._signing, self._late = None, True
+        return super().overdue(request, now)
 
     def listed(self, told: SubscriptionList, now: Instant) -> Outputs:
         """The venue said what the connection is subscribed to."""
-        before, listed = self._listed, _streams(told)
-        self._listed = listed
-        outputs: list[Output] = []
-        ended: list[Topic] = []
-        for topic, stream in self._streams.items():
-            phase = self._phases.get(topic)
-            if phase is None and stream in listed and (topic not in self._wanted or topic in self._refused):
-                self._move(topic, Phase.ENDING)
-            elif phase in {None, Phase.ASKED} and stream in listed:
-                self._move(topic, Phase.LIVE)
-                outputs.append(TopicLive(topic))
-            elif phase is Phase.LEAVING and stream not in listed:
-                self._move(topic, None)
-            elif phase is Phase.LIVE and stream in before and stream not in listed:
-                ended.append(topic)
-        outputs += self._lose(ended, "the venue ended the subscription", final=False)
-        ask = self._under_way
-        if ask is not None and not self._tag and not self._open_topics(ask):
-            self._under_way = None
-        return [*outputs, *self._advance(now)]
+        before, self._listed = self._listed, _names(told)
+        out: list[Output] = []
+        for name, stream in [*self.streams.items()]:
+            if name in self._listed:
+                out += self.confirmed(stream, now)
+            elif stream.phase is Phase.LEAVING or (stream.phase is Phase.LIVE and name in before):
+                out += self.ended(stream, now, "the venue ended the subscription")
+        for name in self._listed & self._topics.keys() - self.streams.keys():
+            out += self.found(self._topics[name], now)
+        return out
 
     def failed(self, text: str, now: Instant) -> Outputs:
         """The venue told an error: of the request under way, or else of the connection."""
-        ask, lowered = self._under_way, text.lower()
-        if ask is None or self._tag or any(part in lowered for part in DISCONNECTING):
+        request, lowered = next(iter(self.requests.values()), None), text.lower()
+        if request is None or request is self._signing or any(part in lowered for part in DISCONNECTING):
             return (Redial(f"the venue says: {text}"),)
-        self._under_way = None
-        topics = self._open_topics(ask)
-        outputs: Outputs = NOTHING
         about_key = any(part in lowered for part in ABOUT_THE_KEY)
-        if ask.method is Method.UNSUBSCRIBE:
-            for topic in topics:
-                self._move(topic, None)
-        elif len(ask.topics) == 1 or about_key:
-            lasting = any(part in lowered for part in (*ABOUT_THE_KEY, *NO_SUCH_PRODUCT))
-            passing = any(part in lowered for part in PASSING)
-            named = any(self._streams[topic][1] in text for topic in topics)
-            final = lasting and not passing and (named or not self._overdue)
-            outputs = self._lose(topics, f"refused: {text}", final=final)
-        else:
-            middle = (len(topics) + 1) // 2
-            halves = (topics[:middle], topics[middle:])
-            self._again.extend(_Ask(ask.method, half) for half in halves if half)
-        return [*outputs, *self._advance(now)]
+        lasting = about_key or any(part in lowered for part in NO_SUCH_PRODUCT)
+        passing = any(part in lowered for part in PASSING)
+        named = any(stream.name[1] in text for stream in request.open)
+        final = lasting and not passing and (named or not self._late)
+        lose = self.refused if about_key else self.narrowed
+        return lose(request, now, f"refused: {text}", final=final)
 
-    def signed(self, tag: str, result: Any, now: Instant) -> Outputs:
-        """What authenticates the request under way is there, or could not be had."""
-        ask = self._under_way
-        if ask is None or not self._tag or tag != self._tag:
-            return NOTHING
-        self._tag = ""
-        topics = self._open_topics(ask)
-        outputs: list[Output] = []
-        if isinstance(result, VenueError):
-            self._under_way = None
-            outputs += self._lose(topics, f"not signed: {result}", final=not result.retryable)
-        elif topics:
-            outputs.append(self._send(replace(ask, topics=topics), result, now))
-        else:
-            self._under_way = None
-        return [*outputs, *self._advance(now)]
-
-    def tick(self, now: Instant) -> Outputs:
-        """The instant of the last `Wake` has come."""
-        self._wake = None
-        outputs: Outputs = NOTHING
-        ask = self._under_way
-        if ask is not None and now >= self._deadline:
-            self._under_way, self._tag, self._overdue = None, "", True
-            topics = self._open_topics(ask)
-            if not ask.repeated:
-                self._again.append(_Ask(ask.method, topics, repeated=True))
-            elif ask.method is Method.SUBSCRIBE:
-                outputs = self._lose(topics, f"no answer in {PATIENCE:g} s, twice", final=False)
-            else:
-                for topic in topics:
-                    self._move(topic, None)
-        return [*outputs, *self._advance(now)]
-
-    def _move(self, topic: Topic, phase: Phase | None) -> None:
-        """Put a topic in a phase, or in none."""
-        if phase is None:
-            del self._phases[topic]
-        else:
-            self._phases[topic] = phase
-        if phase is None or phase is Phase.LIVE:
-            self.unsettled.discard(topic)
-        else:
-            self.unsettled.add(topic)
-
-    def _lose(self, topics: Iterable[Topic], reason: str, *, final: bool) -> list[Output]:
-        outputs: list[Output] = []
-        for topic in topics:
-            self._move(topic, None)
-            (self._refused if final else self._given_up).add(topic)
-            outputs.append(TopicLost(topic, reason, final=final))
-        return outputs
-
-    def _open_topics(self, ask: _Ask) -> list[Topic]:
-        """The topics for which a request still has to be answered, or to be made."""
-        phase = Phase.ASKED if ask.method is Method.SUBSCRIBE else Phase.LEAVING
-        return [topic for topic in ask.topics if self._phases.get(topic) is phase]
-
-    def _advance(self, now: Instant) -> Outputs:
-        """Begin the next request if it is time, and ask to be woken for what comes after it."""
-        outputs: list[Output] = []
-        ask = self._next() if self._under_way is None else None
-        if ask is not None and now >= self._next_frame:
-            outputs.append(self._begin(ask, now))
-            ask = None
-        wake = self._deadline if self._under_way else None if ask is None else self._next_frame
-        if wake != self._wake:
-            self._wake = wake
-            outputs.append(Wake(wake))
-        return outputs
-
-    def _next(self) -> _Ask | None:
-        """What is to be asked next; None when all is as wanted, or nothing can be sent."""
-        if not self._open:
-            return None
-        while self._again:
-            topics = self._open_topics(self._again[0])
-            if topics:
-                return replace(self._again[0], topics=topics)
-            self._again.popleft()
-        ending = [topic for topic, phase in self._phases.items() if phase is Phase.ENDING]
-        if ending:
-            return _Ask(Method.UNSUBSCRIBE, ending[:BATCH])
-        settled = self._phases.keys() | self._refused | self._given_up
-        missing = [topic for topic in self._wanted if topic not in settled]
-        alike = [topic for topic in missing if _is_signed(topic) == _is_signed(missing[0])]
-        return _Ask(Method.SUBSCRIBE, alike[:BATCH]) if alike else None
-
-    def _begin(self, ask: _Ask, now: Instant) -> Output:
-        """Make what `_next` returned the request under way."""
-        if self._again:
-            self._again.popleft()
-        self._under_way = ask
-        self._deadline = after(now, PATIENCE)
-        subscribes = ask.method is Method.SUBSCRIBE
-        for topic in ask.topics:
-            self._move(topic, Phase.ASKED if subscribes else Phase.LEAVING)
-        if subscribes and _is_signed(ask.topics[0]):
-            self._asks += 1
-            self._tag = f"subscribe {self._asks}"
-            return Sign(self._tag, ask.topics[0])
-        return self._send(ask, {}, now)
-
-    def _send(self, ask: _Ask, fields: Mapping[str, str], now: Instant) -> Send:
-        self._deadline = after(now, PATIENCE)
-        self._next_frame = after(now, SPACING)
+    def _framed(self, request: StreamRequest, streams: Sequence[Stream], fields: Mapping[str, str]) -> Send:
+        names = [stream.name for stream in streams]
         channels: dict[str, list[str]] = {}
-        for channel, product in (*(self._streams[topic] for topic in ask.topics), *self._heartbeats(ask)):
+        for channel, product in (*names, *self._heartbeats(streams, asks=request.asks)):
             channels.setdefault(channel, []).append(product)
         named = [{"name": channel, "product_ids": products} for channel, products in channels.items()]
-        request = {"type": ask.method.value, "channels": named, **fields}
-        return Send(msgspec.json.encode(request).decode())
+        method = "subscribe" if request.asks else "unsubscribe"
+        return Send(msgspec.json.encode({"type": method, "channels": named, **fields}).decode())
 
-    def _heartbeats(self, ask: _Ask) -> list[Stream]:
+    def _heartbeats(self, streams: Iterable[Stream], *, asks: bool) -> list[tuple[str, str]]:
         """The heartbeats that a request begins, or that nobody needs after it."""
-        products = {self._streams[topic][1]: None for topic in ask.topics if topic.channel in WITH_HEARTBEAT}
-        if ask.method is Method.UNSUBSCRIBE:
-            others = self._wanted.keys() - set(ask.topics)
-            for topic in others:
-                if topic.channel in WITH_HEARTBEAT:
-                    products.pop(self._wanted[topic][1], None)
+        of_books = [stream for stream in streams if stream.topic.channel in WITH_HEARTBEAT]
+        products = dict.fromkeys(stream.name[1] for stream in of_books)
+        if not asks:
+            left = {stream.name for stream in streams}
+            for (channel, product), topic in self.wanted.items():
+                if topic.channel in WITH_HEARTBEAT and (channel, product) not in left:
+                    products.pop(product, None)
         return [(HEARTBEAT, product) for product in products]
 
 
-def _is_signed(topic: Topic) -> bool:
-    return topic.channel in SIGNED
+def _tag(request: StreamRequest) -> str:
+    return f"subscribe {request.number}"
 
 
-def _streams(told: SubscriptionList) -> frozenset[Stream]:
-    named: Iterable[tuple[str, Collection[str]]] = (
-        (SAME_FEED.get(channel.name, channel.name), channel.product_ids or ()) for channel in told.channels
+def _names(told: SubscriptionList) -> frozenset[tuple[str, str]]:
+    """Channels and products of a list."""
+    return frozenset(
+        (SAME_FEED.get(channel.name, channel.name), product)
+        for channel in told.channels
+        for product in channel.product_ids or ()
     )
-    return frozenset((channel, product) for channel, products in named for product in products)

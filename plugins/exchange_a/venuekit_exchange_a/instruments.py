@@ -9,7 +9,6 @@ PROTOCOL.md, "Instruments".
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from decimal import Decimal
 from types import MappingProxyType
@@ -28,6 +27,8 @@ from venuekit_spec import (
     SizeRule,
     decimals_of,
     decode,
+    readable,
+    unrivalled,
 )
 
 SYMBOL: Final = "symbol"
@@ -38,8 +39,6 @@ STATUSES: Final[Mapping[str, InstrumentStatus]] = MappingProxyType({
 })  # fmt: skip
 """The venue speaks in the words of the contract; a status that is not known is `InstrumentStatus.HALTED`."""
 
-_log = logging.getLogger(__name__)
-
 _instrument_list = msgspec.json.Decoder(InstrumentList)
 _listed = msgspec.json.Decoder(Listed)
 
@@ -49,21 +48,8 @@ def read_instruments(body: bytes) -> list[Instrument]:
 
     An entry that cannot be understood, or whose names are taken, is left out with a warning: it costs no other.
     """
-    found: dict[str, Instrument] = {}
-    symbols: set[str] = set()
-    for raw in decode(_instrument_list, body, "instruments", venue=VENUE).instruments:
-        try:
-            instrument = _instrument(raw)
-        except MalformedMessage as error:
-            _log.warning("an instrument is left out: %s", error)
-            continue
-        symbol = instrument.native[SYMBOL]
-        if instrument.id in found or symbol in symbols:
-            _log.warning("an instrument is left out: %s is not the only one", symbol)
-            continue
-        found[instrument.id] = instrument
-        symbols.add(symbol)
-    return list(found.values())
+    entries = decode(_instrument_list, body, "instruments", venue=VENUE).instruments
+    return unrivalled(readable(entries, _instrument), SYMBOL)
 
 
 def _instrument(raw: Raw) -> Instrument:

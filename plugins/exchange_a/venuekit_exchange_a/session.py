@@ -1,8 +1,11 @@
-"""The conversation on the market stream: frames -> messages.
+"""The conversation on the market stream: topics -> frames, frames -> messages.
+
+Requests carry a number and up to `batch` topics. The venue answers each with the topics that it refuses, or with an error that
+concerns the whole request; the rest is `SubscribingSession`'s.
 
 Every data frame opens with its topic, which is cut out of the bytes and says which typed decoder reads the whole frame at once.
 Prices are decoded as doubles where the instrument allows it (`Instrument.float_keys`): the decoder makes them for next to
-nothing. All other frames are answers to subscriptions.
+nothing.
 
 PROTOCOL.md, "Market stream".
 """
@@ -10,6 +13,7 @@ PROTOCOL.md, "Market stream".
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import chain
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
@@ -18,7 +22,6 @@ from msgspec import Struct
 
 from venuekit_exchange_a.instruments import SYMBOL
 from venuekit_exchange_a.payloads import VENUE, DepthUpdate, StreamFrame, TopUpdate, TradeUpdate
-from venuekit_exchange_a.subscriptions import Subscriptions
 from venuekit_spec import (
     MILLISECOND,
     NOTHING,
@@ -30,13 +33,13 @@ from venuekit_spec import (
     MalformedMessage,
     OrderBookMessage,
     Outputs,
+    Send,
     Side,
-    SocketRequest,
+    StreamRequest,
+    SubscribingSession,
     Topic,
-    TopicLost,
     TopOfBook,
     Trade,
-    Unsupported,
     decode,
 )
 
@@ -123,35 +126,30 @@ class _Route(Struct, frozen=True, gc=False):
 _frame = msgspec.json.Decoder(StreamFrame)
 
 
-class ExchangeASession:
+class ExchangeASession(SubscribingSession):
     """One socket. `instruments` are those whose updates are read; updates of others are left alone."""
 
-    __slots__ = ("_instruments", "_routes", "_subscriptions", "_symbols", "_unconfirmed", "_unserved")
+    batch = 100  # the most that the venue takes
+    spacing = 0.1  # ten frames a second, half of what the venue takes
 
     def __init__(self, instruments: InstrumentTable) -> None:
-        self._instruments = instruments
+        super().__init__(instruments)
         self._symbols = instruments.ids_by_native(SYMBOL)
         self._routes: dict[bytes, _Route] = {}  # filled by the topics that are met
-        self._subscriptions = Subscriptions()
-        self._unconfirmed = self._subscriptions.unconfirmed
-        self._unserved: frozenset[Topic] = frozenset()
 
-    def opened(self, now: Instant) -> Outputs:
-        """The socket is open: ask for what is wanted already."""
-        return self._subscriptions.opened(now)
+    def serves(self, topic: Topic) -> bool:
+        """Three channels, without variants."""
+        return topic.channel in WORDS and not topic.variant
 
-    def want(self, topics: frozenset[Topic], now: Instant) -> Outputs:
-        """Ask for exactly these topics. One that the venue does not have is lost for good at once."""
-        names = {topic: self._name(topic) for topic in topics}
-        unserved = frozenset(topic for topic, name in names.items() if not name)
-        lost = [TopicLost(topic, "Exchange A has no such topic") for topic in unserved - self._unserved]
-        self._unserved = unserved
-        wanted = dict(sorted((name, topic) for topic, name in names.items() if name))
-        return [*lost, *self._subscriptions.want(wanted, now)]
+    def name(self, topic: Topic) -> str:
+        """The venue's name of a topic."""
+        return f"{WORDS[topic.channel]}:{self.instruments[topic.instrument].native[SYMBOL]}"
 
-    def call(self, request: SocketRequest, now: Instant) -> Outputs:
-        """Raises `Unsupported`: the market stream takes no calls."""
-        raise Unsupported(f"the market stream takes no calls, so no {request.method}")
+    def frame(self, request: StreamRequest) -> Send:
+        """Subscribe to topics, or unsubscribe."""
+        op = "subscribe" if request.asks else "unsubscribe"
+        topics = [stream.name for stream in request.streams]
+        return Send(msgspec.json.encode({"op": op, "id": request.number, "topics": topics}).decode())
 
     def feed(self, frame: bytes, now: Instant) -> Outputs:
         """A frame. Raises `MalformedMessage` for what cannot be read, naming the topic and the book that lost it."""
@@ -168,28 +166,7 @@ class ExchangeASession:
             raise MalformedMessage(
                 str(error), venue=VENUE, topic=topic, instrument=route.instrument, frame=frame
             ) from error
-        if self._unconfirmed:
-            return [*self._subscriptions.seen(route.name), message]
-        return (message,)
-
-    def tick(self, now: Instant) -> Outputs:
-        """It is time for the next frame, or an answer is overdue."""
-        return self._subscriptions.tick(now)
-
-    def answered(self, tag: str, result: Any, now: Instant) -> Outputs:
-        """Nothing: this session runs no flows."""
-        return NOTHING
-
-    def closed(self, reason: str) -> None:
-        """The socket is gone."""
-        self._subscriptions.closed()
-
-    def _name(self, topic: Topic) -> str:
-        """The venue's name of a topic, empty if there is none."""
-        word = WORDS.get(topic.channel)
-        if word is None or topic.variant or topic.instrument not in self._instruments:
-            return ""
-        return f"{word}:{self._instruments[topic.instrument].native[SYMBOL]}"
+        return self.passed(route.name, (message,), now) if self.unsettled else (message,)
 
     def _route(self, raw: bytes) -> _Route | None:
         """What the updates of a topic become, remembered for `feed`; None for a topic that is not read."""
@@ -199,16 +176,21 @@ class ExchangeASession:
         if channel is None or id_ is None:
             return None
         event = _EVENTS[channel]
-        if event is _BOOK and self._instruments[id_].float_keys:
+        if event is _BOOK and self.instruments[id_].float_keys:
             event = _BOOK_OF_DOUBLES
         return self._routes.setdefault(raw, _Route(name, id_, event))
 
     def _answer(self, frame: bytes, now: Instant) -> Outputs:
         """The answer to a request; one that comes too late, or twice, means nothing, nor do topics that are not read."""
         head = decode(_frame, frame, "", venue=VENUE)
-        if head.id is not None:
-            refused = {refusal.topic: f"{refusal.msg} ({refusal.code})" for refusal in head.refused}
-            return self._subscriptions.answered(head.id, refused, head.error, now)
-        if head.topic is None:
+        if head.id is None and head.topic is None:
             raise MalformedMessage("neither data nor an answer", venue=VENUE, frame=frame)
-        return NOTHING
+        request = None if head.id is None else self.requests.get(head.id)
+        if request is None:
+            return NOTHING
+        if head.error is not None:
+            return self.refused(request, now, f"{head.error.msg} ({head.error.code})")
+        reasons = {refusal.topic: f"{refusal.msg} ({refusal.code})" for refusal in head.refused}
+        refused = [stream for stream in request.open if stream.name in reasons]
+        lost = [self.ended(stream, now, reasons[stream.name], final=True) for stream in refused]
+        return [*chain.from_iterable(lost), *self.carried_out(request, now)]

@@ -5,13 +5,13 @@ The canonical id is made from the two assets and the kind; the venue's own name 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Final
 
 import msgspec
+from msgspec import Raw
 
 from venuekit_exchange_b.payloads import VENUE, Listed, MarketList
 from venuekit_exchange_b.quanta import PRICE_EXPONENT, SIZE_EXPONENT, number
@@ -24,6 +24,8 @@ from venuekit_spec import (
     SizeRule,
     decimals_of,
     decode,
+    readable,
+    unrivalled,
 )
 
 MARKET: Final = "market"
@@ -43,8 +45,6 @@ STATUSES: Final[Mapping[str, InstrumentStatus]] = MappingProxyType({
 })  # fmt: skip
 """The venue speaks in the words of the contract; a status that is not known is `InstrumentStatus.HALTED`."""
 
-_log = logging.getLogger(__name__)
-
 _market_list = msgspec.json.Decoder(MarketList)
 _listed = msgspec.json.Decoder(Listed)
 
@@ -54,21 +54,12 @@ def read_instruments(body: bytes) -> list[Instrument]:
 
     An entry that cannot be understood, or whose names are taken, is left out with a warning: it costs no other.
     """
-    found: dict[str, Instrument] = {}
-    numbers: set[str] = set()
-    for raw in decode(_market_list, body, "markets", venue=VENUE).markets:
-        try:
-            instrument = instrument_of(decode(_listed, raw, "markets", venue=VENUE))
-        except MalformedMessage as error:
-            _log.warning("a market is left out: %s", error)
-            continue
-        market = instrument.native[MARKET]
-        if instrument.id in found or market in numbers:
-            _log.warning("a market is left out: %s is not the only one", market)
-            continue
-        found[instrument.id] = instrument
-        numbers.add(market)
-    return list(found.values())
+    markets = decode(_market_list, body, "markets", venue=VENUE).markets
+    return unrivalled(readable(markets, _instrument), MARKET)
+
+
+def _instrument(raw: Raw) -> Instrument:
+    return instrument_of(decode(_listed, raw, "markets", venue=VENUE))
 
 
 def instrument_of(listed: Listed) -> Instrument:

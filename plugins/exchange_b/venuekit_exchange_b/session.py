@@ -1,5 +1,7 @@
 """The conversation on the public stream: changes of orders and trades out of frames of a market.
 
+A demand is about one topic, carries a number, and is answered under it.
+
 All changes of a frame are one step of a book: each says so of those that follow it. Nothing is numbered and nothing has a
 time, so a frame that is lost shows nowhere; one that cannot be read names its market where that much can be read.
 
@@ -10,15 +12,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from msgspec import Struct
 
 from venuekit_exchange_b.instruments import MARKET, STATUSES
-from venuekit_exchange_b.payloads import VENUE, Change, Pong, PublicFrame, PublicTrade, Resting
+from venuekit_exchange_b.payloads import (
+    VENUE,
+    Change,
+    Demand,
+    Failure,
+    Pong,
+    PublicFrame,
+    PublicTrade,
+    Resting,
+)
 from venuekit_exchange_b.quanta import price_exponent, size_exponent, text
-from venuekit_exchange_b.subscriptions import Name, Subscriptions
 from venuekit_spec import (
     NOTHING,
     UNREADABLE,
@@ -36,15 +46,16 @@ from venuekit_spec import (
     RestingOrder,
     Send,
     Side,
-    SocketRequest,
     StatusChange,
+    StreamRequest,
+    SubscribingSession,
     Topic,
-    TopicLost,
     Trade,
-    Unsupported,
 )
 
-WORDS: Final[Mapping[Channel, str]] = MappingProxyType({Channel.ORDERS: "orders", Channel.TRADES: "trades"})
+ORDERS: Final = "orders"
+TRADES: Final = "trades"
+WORDS: Final[Mapping[Channel, str]] = MappingProxyType({Channel.ORDERS: ORDERS, Channel.TRADES: TRADES})
 """What the venue calls the channels."""
 
 ACTIONS: Final[Mapping[str, OrderAction]] = MappingProxyType({
@@ -81,33 +92,28 @@ def resting(orders: Sequence[Resting], instrument: Instrument) -> list[RestingOr
     ]
 
 
-class ExchangeBSession:
+class ExchangeBSession(SubscribingSession):
     """One socket. `instruments` are those whose data are read; data of other markets are left alone."""
 
-    __slots__ = ("_instruments", "_markets", "_subscriptions", "_unserved")
+    spacing = 0.1  # ten frames a second, half of what the venue takes
 
     def __init__(self, instruments: InstrumentTable) -> None:
-        self._instruments = instruments
+        super().__init__(instruments)
         self._markets = instruments.ids_by_native(MARKET)
-        self._subscriptions = Subscriptions()
-        self._unserved: frozenset[Topic] = frozenset()
 
-    def opened(self, now: Instant) -> Outputs:
-        """The socket is open: ask for what is wanted already."""
-        return self._subscriptions.opened(now)
+    def serves(self, topic: Topic) -> bool:
+        """Two channels, without variants."""
+        return topic.channel in WORDS and not topic.variant
 
-    def want(self, topics: frozenset[Topic], now: Instant) -> Outputs:
-        """Ask for exactly these topics. One that the venue does not have is lost for good at once."""
-        names = {topic: self._name(topic) for topic in topics}
-        unserved = frozenset(topic for topic, name in names.items() if name is None)
-        lost = [TopicLost(topic, "Exchange B has no such topic") for topic in unserved - self._unserved]
-        self._unserved = unserved
-        wanted = {name: topic for topic, name in names.items() if name is not None}
-        return [*lost, *self._subscriptions.want(wanted, now)]
+    def name(self, topic: Topic) -> tuple[str, int]:
+        """Channel and market."""
+        return WORDS[topic.channel], int(self.instruments[topic.instrument].native[MARKET])
 
-    def call(self, request: SocketRequest, now: Instant) -> Outputs:
-        """Raises `Unsupported`: the public stream takes no calls."""
-        raise Unsupported(f"the public stream takes no calls, so no {request.method}")
+    def frame(self, request: StreamRequest) -> Send:
+        """Subscribe to a topic, or unsubscribe."""
+        channel, market = request.streams[0].name
+        op = "subscribe" if request.asks else "unsubscribe"
+        return _send(Demand(request.number, op, channel, market))
 
     def feed(self, frame: bytes, now: Instant) -> Outputs:
         """A message. Raises `MalformedMessage` for what cannot be read, naming the book that lost it where that is known."""
@@ -118,51 +124,40 @@ class ExchangeBSession:
         except UNREADABLE as error:
             raise self._malformed(str(error), frame) from error
         if told.id is not None:
-            return self._subscriptions.answered(told.id, told.error, now)
+            return self._answer(told.id, told.error, now)
         if told.ping is not None:
-            return (Send(msgspec.json.encode(Pong(told.ping)).decode()),)
+            return (_send(Pong(told.ping)),)
         if told.height is None and told.error is None:
             raise self._malformed("nothing that is known", frame)
         return NOTHING
 
-    def tick(self, now: Instant) -> Outputs:
-        """It is time for the next frame, or an answer is overdue."""
-        return self._subscriptions.tick(now)
-
-    def answered(self, tag: str, result: Any, now: Instant) -> Outputs:
-        """Nothing: this session runs no flows."""
-        return NOTHING
-
-    def closed(self, reason: str) -> None:
-        """The socket is gone."""
-        self._subscriptions.closed()
-
-    def _name(self, topic: Topic) -> Name | None:
-        """The venue's name of a topic, None if there is none."""
-        word = WORDS.get(topic.channel)
-        if word is None or topic.variant or topic.instrument not in self._instruments:
-            return None
-        return word, int(self._instruments[topic.instrument].native[MARKET])
+    def _answer(self, number: int, error: Failure | None, now: Instant) -> Outputs:
+        """The answer to a demand; one that nobody waits for means nothing."""
+        demand = self.requests.get(number)
+        if demand is None:
+            return NOTHING
+        if error is not None:
+            return self.refused(demand, now, error.text or error.label, final=True)
+        return self.carried_out(demand, now)
 
     def _data(self, told: PublicFrame, market: int, now: Instant) -> Outputs:
         """What a frame says of a market. Raises `ValueError` for what means nothing."""
         id_ = self._markets.get(str(market))
         if id_ is None:
             return NOTHING
-        instrument = self._instruments[id_]
+        instrument = self.instruments[id_]
+        orders: list[Output] = []
+        if told.snapshot is not None:
+            book = resting(told.snapshot, instrument)
+            orders.append(OrderBookSnapshot(instrument=id_, orders=book, received=now))
+        if told.changes is not None:
+            orders += _events(told.changes, instrument, now)
         outputs: list[Output] = []
         if told.snapshot is not None or told.changes is not None:
-            outputs += self._subscriptions.heard(("orders", market))
+            outputs += self.passed((ORDERS, market), orders, now)
         if told.trades is not None:
-            outputs += self._subscriptions.heard(("trades", market))
-        if told.snapshot is not None:
-            outputs.append(
-                OrderBookSnapshot(instrument=id_, orders=resting(told.snapshot, instrument), received=now)
-            )
-        if told.changes is not None:
-            outputs += _events(told.changes, instrument, now)
-        if told.trades is not None:
-            outputs += [_trade(trade, instrument, now) for trade in told.trades]
+            trades = [_trade(trade, instrument, now) for trade in told.trades]
+            outputs += self.passed((TRADES, market), trades, now)
         if told.status is not None:
             status = STATUSES.get(told.status, InstrumentStatus.HALTED)
             outputs.append(StatusChange(instrument=id_, status=status, received=now))
@@ -175,6 +170,10 @@ class ExchangeBSession:
             id_ = ""
         topic = str(Topic(Channel.ORDERS, id_)) if id_ else ""
         return MalformedMessage(reason, venue=VENUE, topic=topic, instrument=id_, frame=frame)
+
+
+def _send(told: Demand | Pong) -> Send:
+    return Send(msgspec.json.encode(told).decode())
 
 
 def _events(changes: Sequence[Change], instrument: Instrument, now: Instant) -> list[OrderEvent]:

@@ -23,9 +23,10 @@ https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api/tick-and-lot-
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
+from functools import partial
+from itertools import chain
 from types import MappingProxyType
 from typing import Final
 
@@ -41,6 +42,8 @@ from venuekit_spec import (
     PriceRule,
     SizeRule,
     decode,
+    readable,
+    unrivalled,
 )
 
 SIGNIFICANT_FIGURES: Final = 5
@@ -72,8 +75,6 @@ BRIDGED: Final[Mapping[str, str]] = MappingProxyType({
 })  # fmt: skip
 """Bridged tokens, and what they stand for."""
 
-_log = logging.getLogger(__name__)
-
 _metas = Decoder(list[Raw])
 _meta = Decoder(PerpMeta)
 _perp = Decoder(Perp)
@@ -89,73 +90,54 @@ def read_instruments(perps: bytes, spot: bytes) -> list[Instrument]:
     or a name with another.
     """
     spot_meta = decode(_spot_meta, spot, "spotMeta", venue=VENUE)
-    tokens = {token.index: token for token in _tokens(spot_meta.tokens)}
+    tokens = {token.index: token for token in readable(spot_meta.tokens, _read_token)}
+    metas = decode(_metas, perps, "allPerpMetas", venue=VENUE)
     found = [
-        *_perpetuals(decode(_metas, perps, "allPerpMetas", venue=VENUE), tokens),
-        *_spot(spot_meta.universe, tokens),
+        *chain.from_iterable(readable(enumerate(metas), partial(_perpetuals, tokens))),
+        *readable(spot_meta.universe, partial(_spot, tokens)),
     ]
     found.sort(key=lambda each: (each.status is InstrumentStatus.DELISTED, int(each.native["asset"])))
-    instruments: dict[str, Instrument] = {}
-    names: set[str] = set()
-    for instrument in found:
-        name = instrument.native["socket"]
-        if instrument.id in instruments or name in names:
-            _log.warning("an instrument is left out: %s (%s) is not the only one", instrument.id, name)
-            continue
-        instruments[instrument.id] = instrument
-        names.add(name)
-    return list(instruments.values())
+    return unrivalled(found, "socket")
 
 
-def _tokens(raws: list[Raw]) -> Iterator[Token]:
-    for raw in raws:
-        try:
-            yield decode(_token, raw, "spotMeta", venue=VENUE)
-        except MalformedMessage as error:
-            _log.warning("a token is left out: %s", error)
+def _read_token(raw: Raw) -> Token:
+    return decode(_token, raw, "spotMeta", venue=VENUE)
 
 
-def _perpetuals(metas: list[Raw], tokens: Mapping[int, Token]) -> Iterator[Instrument]:
-    """The perpetuals of each exchange; position 0 is the venue's own."""
-    for exchange, raw_meta in enumerate(metas):
-        first = BUILDER_ASSETS + exchange * ASSETS_PER_BUILDER if exchange else 0
-        try:
-            meta = decode(_meta, raw_meta, "allPerpMetas", venue=VENUE)
-            quote = _known(tokens, meta.collateral_token or 0, raw_meta)
-        except MalformedMessage as error:
-            _log.warning("an exchange is left out: %s", error)
-            continue
-        for position, raw in enumerate(meta.universe):
-            try:
-                perp = decode(_perp, raw, "allPerpMetas", venue=VENUE)
-                yield _instrument(
-                    InstrumentKind.PERPETUAL,
-                    name=perp.name,
-                    base=perp.name,
-                    quote=quote.name,
-                    asset=first + position,
-                    size_decimals=perp.sz_decimals,
-                    delisted=bool(perp.is_delisted),
-                )
-            except MalformedMessage as error:
-                _log.warning("an instrument is left out: %s", error)
+def _perpetuals(tokens: Mapping[int, Token], exchange: tuple[int, Raw]) -> list[Instrument]:
+    """The perpetuals of an exchange, by its position; position 0 is the venue's own. Raises `MalformedMessage`."""
+    position, raw = exchange
+    first = BUILDER_ASSETS + position * ASSETS_PER_BUILDER if position else 0
+    meta = decode(_meta, raw, "allPerpMetas", venue=VENUE)
+    quote = _known(tokens, meta.collateral_token or 0, raw)
+    return list(readable(enumerate(meta.universe, first), partial(_perpetual, quote)))
 
 
-def _spot(pairs: list[Raw], tokens: Mapping[int, Token]) -> Iterator[Instrument]:
-    for raw in pairs:
-        try:
-            pair = decode(_pair, raw, "spotMeta", venue=VENUE)
-            base, quote = (_known(tokens, index, raw) for index in pair.tokens)
-            yield _instrument(
-                InstrumentKind.SPOT,
-                name=pair.name,
-                base=base.name,
-                quote=quote.name,
-                asset=SPOT_ASSETS + pair.index,
-                size_decimals=base.sz_decimals,
-            )
-        except MalformedMessage as error:
-            _log.warning("an instrument is left out: %s", error)
+def _perpetual(quote: Token, listed: tuple[int, Raw]) -> Instrument:
+    asset, raw = listed
+    perp = decode(_perp, raw, "allPerpMetas", venue=VENUE)
+    return _instrument(
+        InstrumentKind.PERPETUAL,
+        name=perp.name,
+        base=perp.name,
+        quote=quote.name,
+        asset=asset,
+        size_decimals=perp.sz_decimals,
+        delisted=bool(perp.is_delisted),
+    )
+
+
+def _spot(tokens: Mapping[int, Token], raw: Raw) -> Instrument:
+    pair = decode(_pair, raw, "spotMeta", venue=VENUE)
+    base, quote = (_known(tokens, index, raw) for index in pair.tokens)
+    return _instrument(
+        InstrumentKind.SPOT,
+        name=pair.name,
+        base=base.name,
+        quote=quote.name,
+        asset=SPOT_ASSETS + pair.index,
+        size_decimals=base.sz_decimals,
+    )
 
 
 def _known(tokens: Mapping[int, Token], index: int, raw: Raw) -> Token:

@@ -1,5 +1,11 @@
-"""The conversation on the socket: life and data. See `subscriptions` for the rest.
+"""The conversation on the socket: subscriptions, life and data.
 
+* A stream is one type of one coin; the venue knows no finer name in its data, so a coin's two kinds of book are one stream.
+  Requests have no number and are answered by what they name.
+* An error names its request in its text, if at all. "Already" is an answer like any other; another text refuses the request
+  if only one is unanswered.
+* Delisted instruments, and whatever the socket or the venue is known not to have, are lost for good at once: asking for them
+  would close the socket. See `suspects` for what the instrument list does not tell.
 * The venue closes a socket to which it has sent nothing for 60 s, and it never pings. So when nothing has come for `QUIET`
   it is asked for a sign of life.
 * Every frame of a book is the whole of it. Which of two is newer is the core's to judge, by their times.
@@ -14,11 +20,13 @@ https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api/websocket
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from venuekit_hyperliquid.description import BOOK_DEPTHS
+from msgspec.json import encode
+
+from venuekit_hyperliquid.description import BOOK_DEPTHS, FAST
 from venuekit_hyperliquid.payloads import (
     CHANNELS,
     FRAME_OF_DOUBLES,
@@ -27,6 +35,7 @@ from venuekit_hyperliquid.payloads import (
     HEAD,
     NAMED,
     PING,
+    SUBSCRIPTION,
     VENUE,
     AcknowledgedFrame,
     BookFrame,
@@ -35,36 +44,36 @@ from venuekit_hyperliquid.payloads import (
     Level,
     PongFrame,
     PublicTrade,
+    Request,
+    Subscription,
     TopFrame,
     TradesFrame,
 )
-from venuekit_hyperliquid.subscriptions import Subscriptions
 from venuekit_hyperliquid.suspects import Suspects
 from venuekit_spec import (
     MILLISECOND,
     NOTHING,
     UNREADABLE,
     BookSnapshot,
+    Channel,
     Instant,
+    InstrumentStatus,
     InstrumentTable,
     MalformedMessage,
     Output,
     Outputs,
+    Phase,
     Row,
     Seconds,
     Send,
     Side,
-    SocketRequest,
+    Stream,
+    StreamRequest,
+    SubscribingSession,
     Topic,
     TopOfBook,
     Trade,
-    Unsupported,
-    Wake,
-    after,
 )
-
-QUIET: Final[Seconds] = 30.0
-"""After so long without a frame the venue is asked for a sign of life."""
 
 SILENCE: Final[Seconds] = 60.0
 """After so long without a frame the connection counts as dead; the venue thinks so too."""
@@ -72,21 +81,37 @@ SILENCE: Final[Seconds] = 60.0
 REMEMBERED: Final = 2_000
 """Trades per instrument that are recognised when they are repeated."""
 
+TYPES: Final[Mapping[Channel, str]] = MappingProxyType({
+    Channel.BOOK: "l2Book",
+    Channel.TRADES: "trades",
+    Channel.TOP: "bbo",
+})  # fmt: skip
+"""What the venue calls the channels."""
+
+ALREADY: Final[Mapping[str, bool]] = MappingProxyType({
+    "Already subscribed": True,
+    "Already unsubscribed": False,
+})  # fmt: skip
+"""How an error begins that says that a request was carried out before, and whether that was a subscription."""
+
 SIDES: Final[Mapping[str, Side]] = MappingProxyType({"A": Side.SELL, "B": Side.BUY})
 
 
-class HyperliquidSession:
+class HyperliquidSession(SubscribingSession):
     """One socket. See the module."""
 
+    spacing = 0.03  # 2,000 frames a minute are allowed
+    window = 20
+    tries = 1
+    quiet = 30.0
+
     def __init__(self, instruments: InstrumentTable, suspects: Suspects | None = None) -> None:
-        self._subscriptions = Subscriptions(instruments, Suspects() if suspects is None else suspects)
+        super().__init__(instruments)
+        self._suspects = Suspects() if suspects is None else suspects
+        self._worked = False
         exact = all(instrument.float_keys for instrument in instruments.values())
         self._decode: Callable[[bytes], Any] = (FRAME_OF_DOUBLES if exact else FRAME_OF_TEXT).decode
         self._seen: dict[str, OrderedDict[str, None]] = {}
-        self._open = False
-        self._heard: Instant = 0
-        self._pinged: Instant = 0
-        self._wake: Instant | None = None
         self._readers: dict[type, Callable[[Any, Instant], Outputs]] = {
             BookFrame: self._book,
             TopFrame: self._top,
@@ -96,118 +121,166 @@ class HyperliquidSession:
             PongFrame: self._pong,
         }
 
-    def opened(self, now: Instant) -> Outputs:
-        """Subscribe to what is wanted already, and watch for silence."""
-        self._open = True
-        self._heard = now
-        return self._waking(self._subscriptions.opened(now))
+    # Subscriptions
 
-    def want(self, topics: frozenset[Topic], now: Instant) -> Outputs:
-        """Subscribe and unsubscribe until exactly `topics` are subscribed."""
-        return self._waking(self._subscriptions.want(topics, now))
+    def greeting(self) -> Outputs:
+        """Where anything is suspected, a ping shows that the socket works before that is asked for."""
+        return [self.ping()] if self._suspects else NOTHING
 
-    def call(self, request: SocketRequest, now: Instant) -> Outputs:
-        """Raises `Unsupported`: this socket carries data."""
-        raise Unsupported(f"the data socket of {VENUE} takes no calls, and was given {request.method}")
+    def serves(self, topic: Topic) -> bool:
+        """Books of both kinds; trades and tops."""
+        variants: Collection[str] = BOOK_DEPTHS.keys() if topic.channel is Channel.BOOK else {""}
+        return topic.channel in TYPES and topic.variant in variants
+
+    def obstacle(self, topic: Topic) -> str:
+        """Also what would close the socket."""
+        reason = super().obstacle(topic)
+        if not reason and self.instruments[topic.instrument].status is InstrumentStatus.DELISTED:
+            return "the instrument is delisted"
+        if not reason and self._suspects.guilty(topic):
+            return "the venue closes the socket when it is asked for this"
+        return reason
+
+    def name(self, topic: Topic) -> tuple[str, str]:
+        """Type and coin."""
+        return TYPES[topic.channel], self.instruments[topic.instrument].native["socket"]
+
+    def held_back(self, stream: Stream) -> bool:
+        """A suspected stream is asked for last and alone, on a socket that works."""
+        if not self._suspects:
+            return False
+        asked = [request.streams[0] for request in self.requests.values() if request.asks]
+        if any(each.topic in self._suspects for each in asked):
+            return True
+        if stream.leaving or stream.topic not in self._suspects:
+            return False
+        others = (each for each in self.streams.values() if each.topic not in self._suspects)
+        return bool(self.requests) or not self._worked or not all(each.live for each in others)
+
+    def frame(self, request: StreamRequest) -> Send:
+        """Subscribe to a coin, or unsubscribe."""
+        (stream,) = request.streams
+        type_, coin = stream.name
+        named = Subscription(type_, coin, fast=True if stream.topic.variant == FAST else None)
+        return Send(encode(Request("subscribe" if request.asks else "unsubscribe", named)).decode())
+
+    def ping(self) -> Send:
+        """A ping of the application."""
+        return Send(PING)
+
+    def confirmed(self, stream: Stream, now: Instant, id_: Any = None) -> Outputs:
+        """Nothing is held against it any more."""
+        if stream.phase is Phase.ASKED:
+            self._worked = True
+            self._suspects.cleared(stream.topic)
+        return super().confirmed(stream, now, id_)
+
+    def closed(self, reason: str) -> None:
+        """Whatever was asked for and not answered is suspected."""
+        if self.is_open:
+            asked = [request.streams[0].topic for request in self.requests.values() if request.asks]
+            self._suspects.died(asked, worked=self._worked)
+        super().closed(reason)
 
     def feed(self, frame: bytes, now: Instant) -> Outputs:
         """A frame arrived. Frames of unknown channels are left alone.
 
         Raises `MalformedMessage`, which names the topic and the instrument wherever the frame does.
         """
-        self._heard = now
+        self.heard = now
         try:
             told = self._decode(frame)
         except UNREADABLE as error:
             return self._unread(frame, error)
         return self._readers[type(told)](told, now)
 
-    def tick(self, now: Instant) -> Outputs:
-        """Send what may be sent by now, give up on what was not answered, and ask a quiet venue for a sign of life."""
-        self._wake = None
-        if not self._open:
-            return NOTHING
-        out = self._subscriptions.tick(now)
-        if now >= self._quiet_at():
-            self._pinged = now
-            out.append(Send(PING))
-        return self._waking(out)
-
-    def answered(self, tag: str, result: Any, now: Instant) -> Outputs:
-        """Never called with anything of ours: no flow is asked for."""
-        return NOTHING
-
-    def closed(self, reason: str) -> None:
-        """The socket is gone, and every stream with it."""
-        self._open = False
-        self._subscriptions.closed()
-
     # Frames
 
     def _book(self, frame: BookFrame[Any], now: Instant) -> Outputs:
-        book = frame.data
-        topic, news = self._subscriptions.data("l2Book", book.coin, now)
-        if topic is None:
+        book, name = frame.data, ("l2Book", frame.data.coin)
+        stream = self.streams.get(name)
+        if stream is None:
             return NOTHING
         bids, asks = book.levels
         message = BookSnapshot(
-            instrument=topic.instrument,
+            instrument=stream.topic.instrument,
             bids=[(level.px, level.sz) for level in bids],
             asks=[(level.px, level.sz) for level in asks],
-            depth=BOOK_DEPTHS[topic.variant],
+            depth=BOOK_DEPTHS[stream.topic.variant],
             time=book.time * MILLISECOND,
             received=now,
         )
-        return self._waking([*news, message]) if news else (message,)
+        return self.passed(name, (message,), now)
 
     def _top(self, frame: TopFrame[Any], now: Instant) -> Outputs:
-        top = frame.data
-        topic, news = self._subscriptions.data("bbo", top.coin, now)
-        if topic is None:
+        top, name = frame.data, ("bbo", frame.data.coin)
+        stream = self.streams.get(name)
+        if stream is None:
             return NOTHING
         bid, ask = top.bbo
         message = TopOfBook(
-            instrument=topic.instrument,
+            instrument=stream.topic.instrument,
             bid=_row(bid),
             ask=_row(ask),
             time=top.time * MILLISECOND,
             received=now,
         )
-        return self._waking([*news, message]) if news else (message,)
+        return self.passed(name, (message,), now)
 
     def _trades(self, frame: TradesFrame, now: Instant) -> Outputs:
         out: list[Output] = []
         for trade in frame.data:
-            topic, news = self._subscriptions.data("trades", trade.coin, now)
-            out += news
-            if topic is None:
+            name = ("trades", trade.coin)
+            stream = self.streams.get(name)
+            if stream is None or stream.leaving:
                 continue
             key = _key(trade)
-            if self._first_seen(topic.instrument, key):
-                out.append(
-                    Trade(
-                        instrument=topic.instrument,
-                        price=trade.px,
-                        size=trade.sz,
-                        side=SIDES[trade.side],
-                        key=key,
-                        time=trade.time * MILLISECOND,
-                        received=now,
-                    )
-                )
-        return self._waking(out)
+            message = Trade(
+                instrument=stream.topic.instrument,
+                price=trade.px,
+                size=trade.sz,
+                side=SIDES[trade.side],
+                key=key,
+                time=trade.time * MILLISECOND,
+                received=now,
+            )
+            first = self._first_seen(stream.topic.instrument, key)
+            out += self.passed(name, (message,) if first else NOTHING, now)
+        return out
 
     def _acknowledged(self, frame: AcknowledgedFrame, now: Instant) -> Outputs:
-        return self._waking(self._subscriptions.acknowledged(frame.data, now))
+        told = frame.data
+        return self._told(told.subscription, now, subscribed=told.method == "subscribe")
 
     def _error(self, frame: ErrorFrame, now: Instant) -> Outputs:
-        out = self._subscriptions.error(frame.data, now)
-        if out is None:
-            raise MalformedMessage("an error that names no request", venue=VENUE, frame=frame.data)
-        return self._waking(out)
+        """The venue did not carry a request out. Raises `MalformedMessage` if the text does not tell which."""
+        self._worked = True
+        told, _, named = frame.data.partition(":")
+        if told in ALREADY:
+            try:
+                subscription = SUBSCRIPTION.decode(named)
+            except UNREADABLE as error:
+                raise _nameless(frame) from error
+            return self._told(subscription, now, subscribed=ALREADY[told])
+        if len(self.requests) != 1:
+            raise _nameless(frame)
+        (request,) = self.requests.values()
+        for stream in request.streams:
+            self._suspects.cleared(stream.topic)
+        return self.refused(request, now, frame.data)
+
+    def _told(self, named: Subscription, now: Instant, *, subscribed: bool) -> Outputs:
+        """A request about this was carried out, now or before."""
+        self._worked = True
+        stream = self.streams.get((named.type, named.coin))
+        request = stream.request if stream is not None else None
+        if request is not None and request.asks is subscribed:
+            return self.carried_out(request, now)
+        return self.advance(now)
 
     def _pong(self, _frame: PongFrame, now: Instant) -> Outputs:
-        return self._waking(self._subscriptions.pong(now))
+        self._worked = True
+        return self.advance(now)
 
     def _unread(self, frame: bytes, error: Exception) -> Outputs:
         """A frame that is none of those that are read. Raises `MalformedMessage` where it should have been one."""
@@ -235,7 +308,7 @@ class HyperliquidSession:
         except UNREADABLE:
             return None
         coins = {each.coin for each in named} if isinstance(named, list) else {named.coin}
-        return self._subscriptions.topic(head.channel, coins.pop()) if len(coins) == 1 else None
+        return self.wanted.get((head.channel, coins.pop())) if len(coins) == 1 else None
 
     # Inside
 
@@ -249,20 +322,9 @@ class HyperliquidSession:
             seen.popitem(last=False)
         return True
 
-    def _quiet_at(self) -> Instant:
-        """When the venue will have been quiet for too long, unless something arrives."""
-        return after(max(self._heard, self._pinged), QUIET)
 
-    def _waking(self, out: list[Output]) -> Outputs:
-        """`out`, and a `Wake` where something falls due before the one that is set."""
-        if not self._open:
-            return out
-        due, quiet = self._subscriptions.due, self._quiet_at()
-        due = quiet if due is None else min(due, quiet)
-        if self._wake is None or due < self._wake:
-            self._wake = due
-            out.append(Wake(due))
-        return out
+def _nameless(frame: ErrorFrame) -> MalformedMessage:
+    return MalformedMessage("an error that names no request", venue=VENUE, frame=frame.data)
 
 
 def _row(level: Level[Any] | None) -> Row | None:

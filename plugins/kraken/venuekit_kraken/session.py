@@ -1,5 +1,9 @@
-"""The conversation on Kraken's public socket (WebSocket v2): life, status and data. See `subscriptions` for the rest.
+"""The conversation on Kraken's public socket (WebSocket v2): subscriptions, status and data.
 
+* A stream is one channel of one symbol: the venue knows no finer name, and allows one depth of it per connection. An answer
+  comes once per symbol of a request, in any order, and data may come before it. One without a request id is taken by what it
+  names: the venue ended a stream, or a tape is played whose requests had none.
+* Trades are subscribed to without the venue's snapshot of the last 50: none comes twice after a resubscription.
 * Kraken sends a heartbeat each second once anything is subscribed to. A socket quiet for `QUIET` is asked with a ping of the
   application; the driver ends it after `SILENCE`.
 * The status of the whole engine, as long as it is not "online", is the status of every instrument on the socket; online
@@ -13,10 +17,10 @@ Source: https://docs.kraken.com/exchange/guides/websockets/introduction
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final, Literal
 
 from msgspec.json import encode
 
@@ -24,12 +28,12 @@ from venuekit_kraken import payloads
 from venuekit_kraken.description import BOOK_DEPTHS
 from venuekit_kraken.instruments import STATUSES
 from venuekit_kraken.payloads import VENUE
-from venuekit_kraken.subscriptions import Subscriptions
 from venuekit_spec import (
     NOTHING,
     UNREADABLE,
     BookDelta,
     BookSnapshot,
+    Channel,
     Instant,
     InstrumentStatus,
     InstrumentTable,
@@ -40,23 +44,29 @@ from venuekit_spec import (
     Seconds,
     Send,
     Side,
-    SocketRequest,
     StatusChange,
+    Stream,
+    StreamRequest,
+    SubscribingSession,
     Topic,
     TopOfBook,
     Trade,
-    Unsupported,
-    Wake,
-    after,
     instant_of,
     plain_text,
 )
 
-QUIET: Final[Seconds] = 5.0
-"""After so long without a frame the venue is asked for a sign of life."""
-
 SILENCE: Final[Seconds] = 10.0
 """After so long without a frame the connection counts as dead."""
+
+WORDS: Final[Mapping[Channel, str]] = MappingProxyType({
+    Channel.BOOK: "book",
+    Channel.TRADES: "trade",
+    Channel.TOP: "ticker",
+})  # fmt: skip
+"""What the venue calls the channels."""
+
+FINAL_REFUSAL: Final = "Currency pair not"
+"""How a refusal begins that no later attempt would change ("Currency pair not supported XYZ/USD")."""
 
 SIDES: Final[Mapping[str, Side]] = MappingProxyType({"buy": Side.BUY, "sell": Side.SELL})
 
@@ -65,16 +75,15 @@ SYMBOL: Final = re.compile(rb'"symbol"\s*:\s*"([^"\\]{1,80})"')
 """Where a frame that cannot be read names what it is about."""
 
 
-class KrakenSession:
+class KrakenSession(SubscribingSession):
     """One socket. See the module."""
 
+    batch = 100
+    tries = 1
+    quiet = 5.0
+
     def __init__(self, instruments: InstrumentTable) -> None:
-        self._instruments = instruments
-        self._subscriptions = Subscriptions(instruments)
-        self._open = False
-        self._heard: Instant = 0
-        self._pinged: Instant = 0
-        self._wake: Instant | None = None
+        super().__init__(instruments)
         self._system: InstrumentStatus | None = None
         self._readers: dict[str, Callable[[payloads.Frame, Instant], Outputs]] = {
             "book": self._books,
@@ -83,30 +92,50 @@ class KrakenSession:
             "status": self._status,
         }
 
-    def opened(self, now: Instant) -> Outputs:
-        """Subscribe to what is wanted already, and watch for silence."""
-        self._open = True
-        self._heard = now
-        return self._waking(self._subscriptions.opened(now))
+    def serves(self, topic: Topic) -> bool:
+        """Books at their depths; trades and tops."""
+        variants: Collection[str] = BOOK_DEPTHS.keys() if topic.channel is Channel.BOOK else {""}
+        return topic.channel in WORDS and topic.variant in variants
+
+    def name(self, topic: Topic) -> tuple[str, str]:
+        """Channel and symbol."""
+        return WORDS[topic.channel], self.instruments[topic.instrument].native["socket"]
+
+    def alike(self, topic: Topic) -> tuple[str, str]:
+        """A frame is about one channel and one depth."""
+        return topic.channel, topic.variant
+
+    def frame(self, request: StreamRequest) -> Send:
+        """Subscribe to symbols of a channel, or unsubscribe."""
+        topic, channel = request.streams[0].topic, WORDS[request.streams[0].topic.channel]
+        parameters = payloads.Parameters(
+            channel,
+            [stream.name[1] for stream in request.streams],
+            BOOK_DEPTHS[topic.variant] if topic.channel is Channel.BOOK else None,
+            snapshot=topic.channel is not Channel.TRADES if request.asks else None,
+            event_trigger="bbo" if topic.channel is Channel.TOP else None,
+        )
+        method: Literal["subscribe", "unsubscribe"] = "subscribe" if request.asks else "unsubscribe"
+        return _send(payloads.Subscription(method, parameters, request.number))
+
+    def ping(self) -> Send:
+        """A ping of the application."""
+        return _send(payloads.Ping(self.next_number()))
 
     def want(self, topics: frozenset[Topic], now: Instant) -> Outputs:
-        """Subscribe and unsubscribe until exactly `topics` are subscribed."""
-        before = set(self._subscriptions.wanted)
-        out = self._subscriptions.want(topics, now)
-        if self._system is not None:
-            out += self._statuses(set(self._subscriptions.wanted) - before, now)
-        return self._waking(out)
-
-    def call(self, request: SocketRequest, now: Instant) -> Outputs:
-        """Raises `Unsupported`: the public socket takes no calls."""
-        raise Unsupported(f"the public socket of {VENUE} takes no calls, and was given {request.method}")
+        """Ask for exactly these topics, and tell the status of what is new among them."""
+        before = set(self.wanted.values())
+        outputs = super().want(topics, now)
+        if self._system is None:
+            return outputs
+        return [*outputs, *self._statuses(set(self.wanted.values()) - before, now)]
 
     def feed(self, frame: bytes, now: Instant) -> Outputs:
         """A frame arrived. Unknown channels and methods are ignored.
 
         Raises `MalformedMessage`, which names the instrument wherever the frame does.
         """
-        self._heard = now
+        self.heard = now
         try:
             head = payloads.FRAME.decode(frame)
         except UNREADABLE as error:
@@ -117,51 +146,52 @@ class KrakenSession:
                 return read(head, now)
             if head.method in {"subscribe", "unsubscribe", "error"}:
                 answer = payloads.SUBSCRIPTION_ANSWER.decode(frame)
-                return self._subscriptions.answer(answer, head.method, now)
+                return self._answer(answer, head.method, now)
         except UNREADABLE as error:
             raise self._malformed(frame, error, head) from error
         return NOTHING
 
-    def tick(self, now: Instant) -> Outputs:
-        """Give up on what was not answered in time, and ask a quiet venue for a sign of life."""
-        self._wake = None
-        if not self._open:
+    def _answer(self, answer: payloads.SubscriptionAnswer, method: str, now: Instant) -> Outputs:
+        """One symbol of a request was answered, or all that are left of it when the answer names none."""
+        named = answer.result or payloads.Subscribed()
+        symbol = named.symbol or answer.symbol or ""
+        if answer.req_id is None:
+            stream = self.streams.get((named.channel, symbol))
+            return (
+                NOTHING
+                if stream is None
+                else self._settled(stream, answer, now, ends=method == "unsubscribe")
+            )
+        request = self.requests.get(answer.req_id)
+        if request is None or (answer.success and not symbol):
             return NOTHING
-        out = self._subscriptions.overdue(now)
-        if now >= self._quiet_at():
-            self._pinged = now
-            out.append(Send(encode(payloads.Ping(self._subscriptions.next_id())).decode()))
-        return self._waking(out)
-
-    def answered(self, tag: str, result: Any, now: Instant) -> Outputs:
-        """Never called with anything of ours: no flow is asked for."""
-        return NOTHING
-
-    def closed(self, reason: str) -> None:
-        """The socket is gone, and every stream with it."""
-        self._open = False
-        self._subscriptions.closed()
-
-    def _quiet_at(self) -> Instant:
-        """When the venue will have been quiet for too long, unless something arrives."""
-        return after(max(self._heard, self._pinged), QUIET)
-
-    def _waking(self, out: list[Output]) -> Outputs:
-        """`out`, and a `Wake` where something falls due before the one that is set."""
-        if not self._open:
-            return out
-        deadline, due = self._subscriptions.deadline, self._quiet_at()
-        if deadline is not None:
-            due = min(due, deadline)
-        if self._wake is None or due < self._wake:
-            self._wake = due
-            out.append(Wake(due))
+        out: list[Output] = []
+        for stream in request.open:
+            if not symbol or stream.name[1] == symbol:
+                out += self._settled(stream, answer, now, ends=not request.asks)
         return out
+
+    def _settled(
+        self, stream: Stream, answer: payloads.SubscriptionAnswer, now: Instant, *, ends: bool
+    ) -> Outputs:
+        if ends:
+            return self.ended(stream, now, "the venue ended the subscription")
+        if answer.success:
+            return self.confirmed(stream, now)
+        if stream.live:
+            return NOTHING
+        reason = answer.error or "no reason given"
+        return self.ended(stream, now, reason, final=reason.startswith(FINAL_REFUSAL))
+
+    def _topic(self, channel: str, symbol: str) -> Topic | None:
+        """The topic that data belong to; None if they belong to none, or to one that is being left."""
+        stream = self.streams.get((channel, symbol))
+        return None if stream is None or stream.leaving else stream.topic
 
     def _books(self, head: payloads.Frame, now: Instant) -> Outputs:
         out: list[Output] = []
         for book in payloads.BOOKS.decode(head.data):
-            topic = self._subscriptions.topic("book", book.symbol)
+            topic = self._topic("book", book.symbol)
             if topic is None:
                 continue
             bids = [(plain_text(level.price), plain_text(level.qty)) for level in book.bids]
@@ -208,7 +238,7 @@ class KrakenSession:
                 received=now,
             )
             for trade in payloads.TRADES.decode(head.data)
-            if (topic := self._subscriptions.topic("trade", trade.symbol)) is not None
+            if (topic := self._topic("trade", trade.symbol)) is not None
         ]
 
     def _tops(self, head: payloads.Frame, now: Instant) -> Outputs:
@@ -221,7 +251,7 @@ class KrakenSession:
                 received=now,
             )
             for ticker in payloads.TICKERS.decode(head.data)
-            if (topic := self._subscriptions.topic("ticker", ticker.symbol)) is not None
+            if (topic := self._topic("ticker", ticker.symbol)) is not None
         ]
 
     def _status(self, head: payloads.Frame, now: Instant) -> Outputs:
@@ -230,14 +260,14 @@ class KrakenSession:
             system = STATUSES.get(status.system)
             if system is not None:
                 self._system = system
-                out += self._statuses(self._subscriptions.wanted, now)
+                out += self._statuses(self.wanted.values(), now)
         return out
 
-    def _statuses(self, topics: Iterable[Topic], now: Instant) -> list[Output]:
+    def _statuses(self, topics: Collection[Topic], now: Instant) -> list[Output]:
         """What may be done with the instruments of `topics`: what was listed for each, while the engine is online."""
         out: list[Output] = []
         for id_ in sorted({topic.instrument for topic in topics}):
-            listed, system = self._instruments[id_].status, self._system
+            listed, system = self.instruments[id_].status, self._system
             status = listed if system is None or system is InstrumentStatus.TRADING else system
             out.append(StatusChange(instrument=id_, status=status, received=now))
         return out
@@ -248,7 +278,7 @@ class KrakenSession:
         """
         channel = head.channel or _only(CHANNEL, frame)
         symbol = "" if head.method else _only(SYMBOL, frame)
-        topic = self._subscriptions.topic(channel or "book", symbol)
+        topic = self._topic(channel or "book", symbol)
         return MalformedMessage(
             str(error),
             venue=VENUE,
@@ -256,6 +286,10 @@ class KrakenSession:
             instrument=topic.instrument if topic else "",
             frame=frame,
         )
+
+
+def _send(told: payloads.Subscription | payloads.Ping) -> Send:
+    return Send(encode(told).decode())
 
 
 def _only(name: re.Pattern[bytes], frame: bytes) -> str:

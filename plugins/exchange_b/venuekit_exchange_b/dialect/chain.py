@@ -42,7 +42,6 @@ from venuekit_spec import (
     Instant,
     InstrumentKind,
     OrderChanged,
-    OrderEvent,
     OrderNotFound,
     OrderRef,
     OrderStatus,
@@ -131,8 +130,6 @@ class Chain:
         self.height = 0
         self.capacity = CAPACITY
         self.undone = 0
-        self.event_ids: dict[str, int] = {}
-        """The last `OrderEvent` that each book has seen."""
         self._undo_rate = undo_rate
         self._seed = seed
         self._undo_next = False
@@ -350,8 +347,6 @@ class Chain:
 
     def _happened(self, event: EngineEvent) -> None:
         match event:
-            case OrderEvent():
-                self.event_ids[event.instrument] = event.last or 0
             case OrderChanged() if event.order.account in self._news:
                 self._changed(event)
             case BalanceChanged() if event.account in self._news:

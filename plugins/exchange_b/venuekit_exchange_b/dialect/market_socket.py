@@ -91,7 +91,7 @@ class MarketSocket:
         if demand.op == "unsubscribe":
             self._books.pop(id_, None)
             return (answer,)
-        self._books[id_] = self._chain.event_ids.get(id_, 0)
+        self._books[id_] = self._chain.engine.event_id(id_)
         resting = self._requests.resting(self._chain.engine.instruments[id_])
         return (answer, send(PublicFrame(market=demand.market, snapshot=resting)))
 
