@@ -50,9 +50,12 @@ MODULES: Final = {
     "orders": "Orders and accounts",
     "auth": "Signing",
     "dialects": "Dialects",
+    "engines": "The engine of a local venue",
     "paper": "Paper trading",
     "reading": "Reading what a venue sent",
     "listening": "Listening",
+    "subscribing": "Subscribing",
+    "streams": "Streams",
     "hooks": "Loading",
 }
 """Modules of the contract, in the order of the page; one that is not named here comes last under its own name."""

@@ -141,7 +141,7 @@ def test_a_link(tmp_path: Path) -> None:
 def test_a_folder_or_nothing(tmp_path: Path) -> None:
     """What is no file, or not there, is told with its path."""
     assert "not a regular file" in str(refusal(tmp_path))
-    assert f"{tmp_path / 'none.toml'}: No such file" in str(refusal(tmp_path / "none.toml"))
+    assert f"{tmp_path / 'none.toml'} cannot be read: No such file" in str(refusal(tmp_path / "none.toml"))
 
 
 @pytest.mark.parametrize(

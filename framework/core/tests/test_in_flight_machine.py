@@ -395,6 +395,12 @@ class Deliveries(RuleBasedStateMachine):
                 self.tracker.fill(
                     evolve(fill, client_order_id=order.client_order_id, finality=Finality.FINAL)
                 )
+            there = {fill.key for fill in truth.fills}
+            for fill in (
+                order.fills
+            ):  # as the reconciler does: the word of its undoing may have come too early for us
+                if fill.finality is Finality.PROVISIONAL and fill.key not in there:
+                    self.tracker.fill(evolve(fill, finality=Finality.UNDONE))
             self.tracker.asked(order, fills=True)
         self.a_terminal_state_is_never_left()
         self.everything_is_told_once()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -20,11 +21,12 @@ from venuekit.orders import (
     OrderState,
     OrderTracker,
     OrderUnknownOutcome,
+    OrderUpdate,
     Overfill,
     SqliteOrderStore,
     StrayFill,
     StrayOrder,
-    tracker,
+    at_hand,
 )
 from venuekit.orders.records import OrderRecord
 from venuekit.orders.states import CAUSES, PROVISIONAL_CAUSES, TERMINAL, TRANSITIONS, Cause, following
@@ -36,6 +38,7 @@ from venuekit_spec import (
     Fee,
     Fill,
     Finality,
+    InsufficientFunds,
     LocalError,
     NetworkError,
     NewOrder,
@@ -629,6 +632,7 @@ async def test_a_venues_id_counts_for_its_instrument_only() -> None:
         foreign = Fill("f1", "ETH-USDT", Side.BUY, Decimal(1), Decimal(1), order_id="v-c1")
         made.tracker.fill(foreign)
         assert (ours.filled, [told.fill for told in made.told(StrayFill)]) == (0, [foreign])
+
         intent = NewOrder("ETH-USDT", Side.BUY, Decimal(1), "c2", price=Decimal(1))
         (other,) = await made.tracker.submit([intent])
         made.tracker.outcome(other, Accepted(OrderReport("ETH-USDT", order_id="v-c1", client_order_id="c2")))
@@ -649,7 +653,7 @@ async def test_an_order_that_is_amended_without_end_keeps_few_ids_at_hand() -> N
         for n in range(300):
             made.tracker.report(report(order_id=f"a{n}", replaces=order.order_id, time=n + 2))
         assert (order.order_id, len(order.ids)) == ("a299", 100)
-        assert len(made.tracker._by_id) == 200
+        assert len(made.tracker._at_hand._by_id) == 200
         made.tracker.fill(Fill("f1", PAIR, Side.BUY, Decimal(100), Decimal("0.5"), order_id="a3"))
         assert (order.filled, order.order_id) == (Decimal("0.5"), "a299")
 
@@ -657,17 +661,17 @@ async def test_an_order_that_is_amended_without_end_keeps_few_ids_at_hand() -> N
 async def test_words_of_old_orders_leave_nothing_behind() -> None:
     """An order that is no longer at hand is found in the store, as often as something is told of it."""
     async with desk() as made:
-        for n in range(tracker.RECENT + 5):
+        for n in range(at_hand.RECENT + 5):
             await made.open_order(f"c{n}")
             made.tracker.fill(fill(f"f{n}", "1", f"c{n}"))
-        held = len(made.tracker._by_id)
+        held = len(made.tracker._at_hand._by_id)
         for n in range(5):
             made.tracker.fill(fill(f"f{n}", "1", f"c{n}", fees=(Fee("USDT", Decimal(n)),)))
             found = made.tracker.get(f"c{n}")
             assert found is not None
             assert (found.complete, found.fees) == (True, {"USDT": n})
-        assert len(made.tracker._by_id) == held
-        assert len(made.told(OrderCompleted)) == tracker.RECENT + 5
+        assert len(made.tracker._at_hand._by_id) == held
+        assert len(made.told(OrderCompleted)) == at_hand.RECENT + 5
 
 
 async def test_words_that_can_be_nobodys_are_strays() -> None:
@@ -716,6 +720,16 @@ async def test_a_restart_makes_pending_unknown_and_counts_no_fill_twice() -> Non
         await again.tracker.aclose()
 
 
+async def test_only_strays_of_now_are_worth_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    """Fills from before the start are history that a fresh store has not seen: told, and no warning each."""
+    async with desk() as at:
+        with caplog.at_level(logging.INFO):
+            at.tracker.fill(fill("old", "1", "elsewhere-1", time=START - SECOND))
+            at.tracker.fill(fill("new", "1", "elsewhere-2", time=START + SECOND))
+        assert [record.levelname for record in caplog.records] == ["INFO", "WARNING"]
+        assert [told.fill.key for told in at.told(StrayFill)] == ["old", "new"]
+
+
 async def test_waiting_for_the_end() -> None:
     """Whoever waits goes on when it is over, and when it is complete; its changes end there."""
     async with desk() as at:
@@ -732,5 +746,49 @@ async def test_waiting_for_the_end() -> None:
                 group.start_soon(order.wait_complete)
                 await anyio.wait_all_tasks_blocked()
                 at.tracker.fill(fill("f", "1"))
-        assert heard == ["OrderFilled", "OrderUpdate", "OrderCompleted"]
-        assert [event async for event in order.changes()] == []
+        assert heard == ["OrderUpdate", "OrderFilled", "OrderUpdate", "OrderCompleted"]
+
+
+async def test_changes_begin_with_what_is_so_already() -> None:
+    """Whoever begins to follow an order late sees where it stands; of one that is complete also how it ended, and no more."""
+    async with desk() as at:
+        order = await at.open_order()
+        following = order.changes()
+        first = await anext(following)
+        assert isinstance(first, OrderUpdate)
+        assert (first.state, first.remaining) == (OrderState.OPEN, 1)
+        at.tracker.fill(fill("f", "1"))
+        with anyio.fail_after(5):
+            last = [event async for event in order.changes()]
+        assert [type(event) for event in last] == [OrderUpdate, OrderCompleted]
+        assert [event.state for event in last if isinstance(event, (OrderUpdate, OrderCompleted))] == [
+            OrderState.FILLED,
+            OrderState.FILLED,
+        ]
+
+
+async def test_waiting_until_it_is_known_whether_the_venue_has_it() -> None:
+    """At once where that is known; otherwise when somebody has settled it."""
+    async with desk() as at:
+        order = await at.order()
+        at.tracker.outcome(order, Unknown())
+        with anyio.fail_after(5):
+            async with anyio.create_task_group() as group:
+                group.start_soon(order.wait_known)
+                await anyio.wait_all_tasks_blocked()
+                assert not order.known
+                at.tracker.report(OrderReport(PAIR, order_id="v-1", client_order_id=order.client_order_id))
+            await order.wait_known()
+        assert order.state is OrderState.ACCEPTED
+
+
+async def test_what_is_rejected_after_it_was_taken_has_an_error() -> None:
+    """The typed one, where the connector knows which; what the venue said, where it does not."""
+    said: dict[str, Any] = {"status": OrderStatus.REJECTED, "reason": "perpMarginRejected"}
+    async with desk() as at:
+        poor, other = await at.open_order("poor"), await at.open_order("other")
+        at.tracker.report(report("poor", **said, error=InsufficientFunds("no margin")))
+        at.tracker.report(report("other", **said))
+        assert poor.state is other.state is OrderState.REJECTED
+        assert (type(poor.error), type(other.error)) == (InsufficientFunds, Refused)
+        assert (poor.reason, str(other.error)) == ("perpMarginRejected", "perpMarginRejected")

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -26,11 +27,13 @@ from venuekit.orders import (
     StoredOrder,
     StoreError,
     StoreFailing,
+    StrayFill,
     sqlite_store,
 )
 from venuekit.orders.pending import Batch
 from venuekit.orders.records import dump, load
 from venuekit.orders.schema import VERSION
+from venuekit.orders.store import PRUNED
 from venuekit_spec import Fee, Fill, Finality, LocalError, NewOrder, OrderStatus, Side
 
 pytestmark = pytest.mark.anyio
@@ -361,6 +364,46 @@ def limit_pages(store: SqliteOrderStore, pages: int) -> None:
     with store._writing:
         assert store._writer is not None
         store._writer.execute(f"PRAGMA max_page_count = {pages}")
+
+
+@pytest.mark.parametrize("file", ["orders.db", ""])
+async def test_what_is_pruned_is_gone_and_what_is_not_complete_stays(tmp_path: Path, file: str) -> None:
+    """By the last change, with fills and ids; an old order that is not complete is kept, and numbers go on rising."""
+    path = tmp_path / file if file else ":memory:"
+    store = SqliteOrderStore(path)
+    await store.open()
+    for name, updated, complete in (("old", 1, True), ("open", 1, False), ("young", 9, True)):
+        store.write(
+            record(name, updated=updated, complete=complete, ids=(f"v-{name}",)), (fill(f"f-{name}"),)
+        )
+    number = store.next_number()
+    assert await store.prune(5) == 1
+    assert await store.prune(5) == 0
+    for name, kept in (("old", False), ("open", True), ("young", True)):
+        assert (store.load("main", name) is not None) is kept
+        assert (store.find("main", f"v-{name}") is not None) is kept
+    assert (store.mark(PRUNED), store.next_number()) == (5, number + 1)
+    await store.aclose()
+    if file:
+        with closing(sqlite3.connect(path)) as connection:
+            for table in ("orders", "fills", "order_ids"):
+                assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (2,)
+
+
+async def test_a_fill_of_an_order_that_was_pruned_is_no_stray(tmp_path: Path) -> None:
+    """The venue tells an old fill again: nothing is counted and nothing is told, also after a restart; a new one is a stray."""
+    store = SqliteOrderStore(tmp_path / "orders.db")
+    await store.open()
+    await store.prune(5)
+    await store.aclose()
+    told: list[OrderEventOfAccount] = []
+    tracker = OrderTracker("main", SqliteOrderStore(tmp_path / "orders.db"), told.append, SystemClock())
+    await tracker.open()
+    tracker.fill(fill("f-old", time=4, order_id="v-old"))
+    assert not told
+    tracker.fill(fill("f-new", time=6, order_id="v-new"))
+    assert [type(event) for event in told] == [StrayFill]
+    await tracker.aclose()
 
 
 async def test_options_that_cannot_be_kept_are_refused() -> None:

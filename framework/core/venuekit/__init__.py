@@ -48,6 +48,7 @@ from venuekit.loader import (
     installed_connectors,
     load_connector,
 )
+from venuekit.pacing import PacerRegistry
 from venuekit_spec import (
     Balance,
     Credentials,
@@ -227,6 +228,7 @@ __all__ = [
     "OrderUpdate",
     "Overfill",
     "Overflow",
+    "PacerRegistry",
     "PaperSettings",
     "Placement",
     "PositionUpdate",

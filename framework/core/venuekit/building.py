@@ -9,9 +9,10 @@ from typing import Any
 from attrs import frozen
 
 from venuekit.books.changes import BookDrift, StateChange
+from venuekit.books.keeping import Need, NeedCallback
 from venuekit.books.level_entry import OrderBookTrackerEntry
 from venuekit.books.order_entry import OrderByOrderEntry
-from venuekit.books.tracker import AnyEntry, Need, NeedCallback
+from venuekit.books.tracker import AnyEntry
 from venuekit.broadcast import Broadcast
 from venuekit.connection import Connection
 from venuekit.events import Event

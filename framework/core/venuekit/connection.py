@@ -21,8 +21,9 @@ from typing import Final
 import anyio
 
 from venuekit.backoff import Backoff
+from venuekit.books.keeping import Need, NeedCallback
 from venuekit.books.states import BookState
-from venuekit.books.tracker import AnyEntry, Need, NeedCallback
+from venuekit.books.tracker import AnyEntry
 from venuekit.events import LinkChange, LinkState
 from venuekit.faults import unexpected
 from venuekit.feeds import Feeds

@@ -187,7 +187,7 @@ def _account_table(tables: _Table, venue: str, account: str) -> _Table | None:
 def _read_tables(path: Path) -> _Table:
     read = _read_file(path)
     if isinstance(read, _Problem):
-        raise LocalError(f"credentials file {path}: {read.text}")
+        raise LocalError(f"the credentials file {path} {read.text}")
     return read
 
 
@@ -206,7 +206,7 @@ def _read_file(path: Path) -> _Table | _Problem:
         finally:
             os.close(descriptor)
     except OSError as error:
-        return _Problem(error.strerror or type(error).__name__)
+        return _Problem(f"cannot be read: {error.strerror or type(error).__name__}")
     try:
         return _wrapped(tomllib.loads(data.decode("utf-8")))
     except UnicodeDecodeError:
@@ -222,10 +222,12 @@ def _exposure(status: os.stat_result, path: Path) -> _Problem | None:
         return _Problem("is not a regular file")
     if sys.platform != "win32":
         if status.st_uid != os.geteuid():
-            return _Problem(f"belongs to another user; it must be yours: chown $USER {quote(str(path))}")
+            return _Problem(f"belongs to another user; make it yours: chown $USER {quote(str(path))}")
         if status.st_mode & 0o077:
             mode = stat.S_IMODE(status.st_mode)
-            return _Problem(f"is open to others (mode {mode:04o}); run: chmod 600 {quote(str(path))}")
+            return _Problem(
+                f"can be read or changed by others (mode {mode:04o}); make it yours alone: chmod 600 {quote(str(path))}"
+            )
     return None
 
 

@@ -244,6 +244,7 @@ async def open_exchange(
     channels: Iterable[str] | None = None,
     variant: str = "",
     record: str | PathLike[str] | None = None,
+    cassette: str | PathLike[str] | None = None,
     clock: Clock | None = None,
     transports: Transports | None = None,
     pacers: PacerRegistry = PACERS,
@@ -259,7 +260,7 @@ async def open_exchange(
     `pairs` are canonical ids (``BTC-USDT``, ``BTC-USDT-PERP``). `channels` are of ``book``, ``orders`` (order by order),
     ``trades``, ``top``; without any, the venue's books in the form it has them. `variant` picks among several book
     feeds where a venue has them (Kraken's depths), or among several of orders where no ``book`` is opened. `record`
-    tapes the whole session into a file.
+    tapes the whole session into a file; `cassette` is a second one beside it, for what HTTP said (docs/tapes.md).
     `clock` and `transports` are the machine's and the network's unless given; `seed` makes the jitter repeatable.
 
     `credentials` open an account (feeds that want a login use them too): themselves, or a source of them
@@ -285,7 +286,9 @@ async def open_exchange(
         transports = transports or NetworkTransports.on(clock)
         if record is not None:
             transports = stack.enter_context(
-                recording(transports, record, clock, description, where, topics, keys.values())
+                recording(
+                    transports, record, clock, description, where, topics, keys.values(), cassette=cassette
+                )
             )
         stack.push_async_callback(transports.http.aclose)
         random = Random(seed)  # noqa: S311  # jitter, not cryptography

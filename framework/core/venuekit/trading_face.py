@@ -90,8 +90,8 @@ class TradingFace(ABC):
         return await self._account_of(order).amend(order, price=price, quantity=quantity)
 
     async def order_status(self, order: InFlightOrder | str) -> InFlightOrder:
-        """`Account.status` of the account that the order is of."""
-        return await self._account_of(order).status(order)
+        """`Account.order_status` of the account that the order is of."""
+        return await self._account_of(order).order_status(order)
 
     async def open_orders(self, pairs: Iterable[str] | None = None) -> Sequence[OrderReport]:
         """`Account.open_orders` of the first account."""

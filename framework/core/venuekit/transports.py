@@ -61,8 +61,9 @@ def recording(
     where: Environment,
     topics: list[Topic],
     keys: Iterable[Credentials],
+    cassette: str | PathLike[str] | None = None,
 ) -> Iterator[NetworkTransports]:
-    """The same transports, taped into `path` until the end."""
+    """The same transports, taped into `path` until the end; bodies of HTTP into `cassette` where it is given."""
     from venuekit.tapes import Header, Recorder, RecordingHttpTransport, RecordingWebSocketTransport, Scrubber
 
     header = Header(
@@ -73,7 +74,7 @@ def recording(
         contract=CONTRACT_VERSION,
     )
     scrubber = Scrubber([secret for key in keys for secret in key.fields.values()])
-    with Recorder(path, clock, header, scrubber=scrubber) as recorder:
+    with Recorder(path, clock, header, scrubber=scrubber, cassette=cassette) as recorder:
         yield NetworkTransports(
             RecordingHttpTransport(transports.http, recorder),
             RecordingWebSocketTransport(transports.websockets, recorder),

@@ -167,7 +167,7 @@ class Follower:
     def agrees(self, instrument_id: str) -> None:
         """What was rebuilt is what the engine says."""
         book = self.engine.book(instrument_id)
-        assert book.id == self.last
+        assert (book.id, self.engine.event_id(instrument_id)) == (self.last, self.sequence)
         assert dict(book.bids) == self.levels[Side.BUY]
         assert dict(book.asks) == self.levels[Side.SELL]
         assert list(book.bids) == sorted(book.bids, reverse=True)

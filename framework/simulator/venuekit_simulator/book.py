@@ -34,7 +34,8 @@ class Book:
         self._touched: dict[tuple[Side, Decimal], None] = {}
         self._changed_at: Instant = 0
         self._level_id = 0
-        self._event_id = 0
+        self.event_id = 0
+        """The number of the last event by order."""
 
     def crosses(self, side: Side, price: Decimal) -> bool:
         """Whether an order of that limit would trade at once."""
@@ -84,7 +85,7 @@ class Book:
         price = order.price
         assert price is not None
         self._touched[order.side, price] = None
-        self._event_id += 1
+        self.event_id += 1
         self._note(
             OrderEvent(
                 instrument=self._instrument,
@@ -93,7 +94,7 @@ class Book:
                 side=order.side,
                 price=plain(price),
                 size=plain(size),
-                last=self._event_id,
+                last=self.event_id,
                 time=now,
             )
         )

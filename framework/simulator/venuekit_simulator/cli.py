@@ -52,7 +52,7 @@ def list_venues() -> None:
 def start(
     venue: str, host: str, port: int | None, seed: int, plan: Path | None, *, quiet_market: bool
 ) -> None:
-    """Start VENUE here and serve it until Ctrl-C. One line tells where, once it can be connected to."""
+    """Start VENUE here and serve it until Ctrl-C, which ends it with exit code 0. One line tells where, once it is there."""
     faults = FaultPlan.load(plan) if plan is not None else None
     plugin = load_dialect(venue)
     port = local_port(venue) if port is None else port

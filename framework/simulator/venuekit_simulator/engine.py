@@ -323,6 +323,10 @@ class MatchingEngine:
         """The book by order: bids then asks, best first, in queue order."""
         return self._floor(instrument).book.resting()
 
+    def event_id(self, instrument: str) -> int:
+        """The number of the last event by order; 0 before the first."""
+        return self._floor(instrument).book.event_id
+
     # Inside
 
     def _account(self, name: str) -> Records:

@@ -41,6 +41,8 @@ _FARTHEST: Final = 200
 """How many rungs the fair price may be away from where it was listed."""
 _SIZES: Final = (1, 1, 2, 2, 3, 5, 8, 13, 25, 60)
 """Sizes of quotes, in units; small ones are more frequent."""
+_WORTH: Final = 20
+"""What a unit is worth, in smallest orders: a book of fifty levels then holds what a user of some size would trade."""
 _TAKEN_PRICES: Final = 3
 _TAKE, _WITHDRAW = 0.15, 0.5
 """Below the first a step trades, below the second it withdraws a quote, otherwise it quotes."""
@@ -57,7 +59,7 @@ class Wandering:
         self.quotes: dict[Side, list[OrderRef]] = {side: [] for side in Side}
         rule = instrument.size
         smallest = max(rule.minimum or ZERO, rule.step)
-        worth = (instrument.minimum_notional or ZERO) * 2
+        worth = (instrument.minimum_notional or ZERO) * _WORTH
         self.unit = max(smallest, floored(worth / price, rule.step) + rule.step)
         bounds = [rule.maximum, instrument.maximum_notional and instrument.maximum_notional / (2 * price)]
         self.most = min((floored(bound, rule.step) for bound in bounds if bound), default=None)

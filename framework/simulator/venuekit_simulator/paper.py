@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from venuekit_simulator.accounts import Records
 from venuekit_simulator.paper_desk import ACCOUNT, PaperDesk
@@ -17,14 +17,13 @@ from venuekit_simulator.paper_offers import report_of
 from venuekit_spec import (
     Accepted,
     Balance,
-    BlockHeight,
     FeeRates,
     Fill,
     Flow,
-    FundingPayment,
     Instant,
     InstrumentTable,
     LimitReport,
+    Market,
     NewOrder,
     OrderRef,
     OrderReport,
@@ -34,8 +33,6 @@ from venuekit_spec import (
     Position,
     Refused,
     Rejected,
-    Seconds,
-    Unsupported,
     UserMessage,
 )
 
@@ -55,8 +52,8 @@ def _outcome(work: Callable[[], Accepted]) -> Placed:
         return Rejected(error)
 
 
-class LocalMarket:
-    """A `PaperMarket` over a desk. Errors have an `EngineRefusal` as their code."""
+class LocalMarket(Market):
+    """A `PaperMarket` over a desk. Errors have an `EngineRefusal` as their code. No funding is paid: nobody tells the rates."""
 
     def __init__(self, desk: PaperDesk) -> None:
         self._desk = desk
@@ -111,18 +108,6 @@ class LocalMarket:
         """Positions that are not flat."""
         return _at_once(self._desk.positions)
 
-    def funding(self, since: Instant) -> Flow[Sequence[FundingPayment]]:
-        """None is paid: nobody tells a paper market the rates."""
-        return _at_once(tuple[FundingPayment, ...])
-
-    def set_leverage(self, instrument: str, leverage: Decimal) -> Flow[None]:
-        """Raises `Unsupported`: positions have the leverage that they have."""
-        return _unsupported("a paper market has one leverage")
-
-    def height(self) -> Flow[BlockHeight]:
-        """Raises `Unsupported`: there is no chain."""
-        return _unsupported("a paper market has no chain")
-
     def fee_rates(self, instrument: str) -> Flow[FeeRates]:
         """The same for every instrument."""
         return _at_once(lambda: self._desk.fees)
@@ -131,17 +116,9 @@ class LocalMarket:
         """There is no key: everything but withdrawing."""
         return _at_once(lambda: Permissions(read=True, trade=True, withdraw=False))
 
-    def burn_nonce(self, nonce: int) -> Flow[None]:
-        """Raises `Unsupported`: nothing is signed."""
-        return _unsupported("a paper market has no nonces")
-
     def limits(self) -> Flow[LimitReport]:
         """There are none."""
         return _at_once(LimitReport)
-
-    def dead_man_switch(self, timeout: Seconds | None) -> Flow[None]:
-        """Raises `Unsupported`: paper orders end with the process."""
-        return _unsupported("a paper market has no dead man's switch")
 
     # Inside
 
@@ -161,11 +138,6 @@ class LocalMarket:
         for order_id in gone:
             self._desk.cancel(OrderRef("", order_id=order_id))
         return gone
-
-
-def _unsupported(reason: str) -> Flow[Any]:
-    yield from ()
-    raise Unsupported(reason)
 
 
 def paper_market(

@@ -6,7 +6,9 @@ Rules:
    on its way, a fault. Entries run at their instants, one after another, first come first served among equals.
 2. Nobody has to drive it. Whoever waits for the venue runs what is due meanwhile; where nobody waits nothing runs, and the
    next who comes runs all of it, each entry at the instant it was meant for.
-3. So the course of events depends on the entries alone, not on the event loop: with a virtual clock it is the same each time.
+3. Of all who wait one sleeps until the next entry is due, and runs it; the others sleep until they are woken, because what they
+   wait for has come or because that one has left. An entry wakes nobody whom it does not concern.
+4. So the course of events depends on the entries alone, not on the event loop: with a virtual clock it is the same each time.
 """
 
 from __future__ import annotations
@@ -152,7 +154,7 @@ class Timeline:
                 return True
             if until is not None and self.now >= until:
                 return False
-            due = min((each for each in (self.next, until) if each is not None), default=None)
+            due = self._sleeps_until(until)
             with anyio.CancelScope() as asleep:
                 waiting = _Waiting(done, due, asleep)
                 self._waiting.append(waiting)
@@ -163,6 +165,7 @@ class Timeline:
                         await self._clock.sleep_until(due)
                 finally:
                     self._waiting.remove(waiting)
+                    self._wake()
 
     async def run(self) -> None:
         """Run whatever becomes due, until cancelled: for a venue that lives on while nobody asks it anything."""
@@ -173,9 +176,21 @@ class Timeline:
         if not self._running:
             self._wake()
 
+    def _sleeps_until(self, until: Instant | None) -> Instant | None:
+        """How long one more may sleep: until the next entry where nobody else is up by then, and never longer than it wants."""
+        next_ = self.next
+        if next_ is None or self._somebody_up(next_):
+            return until
+        return next_ if until is None else min(next_, until)
+
+    def _somebody_up(self, instant: Instant) -> bool:
+        return any(waiting.due is not None and waiting.due <= instant for waiting in self._waiting)
+
     def _wake(self) -> None:
-        """Wake those whose wait is over, or who would oversleep the next entry."""
-        due = self.next
+        """Wake those whose wait is over, and one to run the next entry where all would oversleep it."""
         for waiting in self._waiting:
-            if waiting.done() or (due is not None and (waiting.due is None or due < waiting.due)):
+            if waiting.done():
                 waiting.asleep.cancel()
+        due = self.next
+        if self._waiting and due is not None and not self._somebody_up(due):
+            self._waiting[0].asleep.cancel()

@@ -4,13 +4,14 @@ from venuekit.books.audit import Drift
 from venuekit.books.book import BookNotLive, BookView, Level, LevelsUnknown, OrderBook, Proof
 from venuekit.books.changes import BookDrift, BookMessage, Changes, EveryChange, StateChange
 from venuekit.books.counters import Counters
+from venuekit.books.keeping import Need
 from venuekit.books.level_entry import OrderBookTrackerEntry
 from venuekit.books.order_book import BookOrder, OrderByOrderBook, OrderByOrderView
 from venuekit.books.order_entry import OrderByOrderEntry
 from venuekit.books.orders import ActiveOrders, OrderCounters
 from venuekit.books.states import BookEvent, BookState, IllegalTransition
 from venuekit.books.sync import Follower, Verdict
-from venuekit.books.tracker import Need, TrackerEntry
+from venuekit.books.tracker import TrackerEntry
 
 __all__ = [
     "ActiveOrders",

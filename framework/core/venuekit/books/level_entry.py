@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from venuekit.books.book import OrderBook
+from venuekit.books.keeping import NeedCallback
 from venuekit.books.ladder import MALFORMED_ROW, exact
 from venuekit.books.sides import LevelSides
 from venuekit.books.stamps import StampedSides
 from venuekit.books.sync import Follower
-from venuekit.books.tracker import NeedCallback, TrackerEntry
+from venuekit.books.tracker import TrackerEntry
 from venuekit_spec import (
     BookDelta,
     BookSnapshot,

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from venuekit.books.keeping import LIVE, NeedCallback
 from venuekit.books.order_book import OrderByOrderBook
 from venuekit.books.orders import ActiveOrders, OrderCounters
 from venuekit.books.states import BookEvent
 from venuekit.books.sync import StepFollower
-from venuekit.books.tracker import LIVE, NeedCallback, TrackerEntry
+from venuekit.books.tracker import TrackerEntry
 from venuekit_spec import (
     ActiveOrderTracker,
     Instant,

@@ -5,7 +5,8 @@ add commands by an entry point of the group ``venuekit.commands``: its name is t
 attribute ``command``. One that cannot be loaded breaks nothing but itself.
 
 An error that venuekit raises on purpose is one line on stderr and exit code 1, and so is a disk or a terminal that fails;
-Ctrl-C ends any command quietly with exit code 130. What is done with orders ends with 0 (done), 1 (surely not done) or 3
+Ctrl-C ends any command quietly with exit code 130, except a server (`venue start`): stopping is what it is asked for by
+Ctrl-C or SIGTERM, and it ends with 0. What is done with orders ends with 0 (done), 1 (surely not done) or 3
 (nobody knows yet).
 """
 

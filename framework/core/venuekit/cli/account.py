@@ -194,11 +194,7 @@ def telling_interrupted(account: Account, where: Where) -> Iterator[None]:
 
 def unsettled(order: InFlightOrder) -> bool:
     """Whether an answer about it is awaited, of its placement or of a cancel."""
-    from venuekit.orders import OrderState
-
-    return order.state in {OrderState.PENDING, OrderState.UNKNOWN} or (
-        order.cancel_requested and not order.done
-    )
+    return not order.known or (order.cancel_requested and not order.done)
 
 
 def in_doubt(order: InFlightOrder, where: Where) -> str:

@@ -1,4 +1,4 @@
-"""``venuekit order place | cancel | status | list``: orders of one account.
+"""``venuekit order place | cancel | status | list | prune``: orders of one account.
 
 Exit codes: 0 the venue has it, or did it; 1 it surely did not happen; 3 nobody knows yet.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from decimal import Decimal, InvalidOperation
 from functools import partial
 from pathlib import Path
@@ -29,7 +30,7 @@ from venuekit.cli.account import (
 from venuekit.cli.stored import latest_ids, stored_at
 from venuekit.cli.tables import plain, print_table
 from venuekit.cli.terminal import run
-from venuekit_spec import OrderNotFound, OrderReport, OrderType, Side, TimeInForce, Unit
+from venuekit_spec import OrderNotFound, OrderReport, OrderType, Seconds, Side, TimeInForce, Unit, after
 
 if TYPE_CHECKING:
     from venuekit.loader import LoadedConnector
@@ -47,6 +48,7 @@ COLUMNS: Final = (
     "client order id",
     "order id",
 )
+DAY: Final[Seconds] = 86_400.0
 NUMBERS: Final = ("price", "quantity", "filled")
 STYLES: Final = {"buy": "green", "sell": "red", "unknown": "bold yellow", "rejected": "red"}
 
@@ -204,29 +206,20 @@ async def _status(where: Where, id_: str, wait: float, *, as_json: bool) -> int:
     async with opened(where, load_connector(where.venue)) as account:
         order = account.order(id_)
         try:
-            await account.status(order)
+            await account.order_status(order)
         except OrderNotFound as error:
             if not order.done:
                 click.echo(f"the venue knows no such order: {error}", err=True)
-        if not _known(order):
-            with anyio.move_on_after(wait):
-                async for _ in order.changes():
-                    if _known(order):
-                        break
+        with anyio.move_on_after(wait):
+            await order.wait_known()
         if as_json:
             click.echo(json.dumps(order_json(order), indent=2))
         else:
             _print_orders([order])
-        if _known(order):
+        if order.known:
             return DONE
         click.echo(in_doubt(order, where), err=True)
         return NOT_KNOWN
-
-
-def _known(order: InFlightOrder) -> bool:
-    from venuekit.orders import OrderState
-
-    return order.state not in {OrderState.PENDING, OrderState.UNKNOWN}
 
 
 @command.command("list", short_help="the open orders, or all that are known here")
@@ -273,6 +266,46 @@ def _store_of(where: Where, connector: LoadedConnector) -> Path | None:
     found = credentials_of(connector, where.credentials, where.account)
     environment = connector.description.environment(where.environment).name
     return None if found is None else stored_at(where.venue, environment, found.credentials)
+
+
+# --- prune
+
+
+@command.command("prune", short_help="forget what has been over for long")
+@on_account
+@click.option(
+    "--days", type=click.FloatRange(min=0), required=True, help="What has changed since then is kept."
+)
+def prune(where: Where, days: float) -> None:
+    """Forget the orders of our store for VENUE that are complete and have not changed for so many days, with their fills.
+
+    An order that is not complete is kept, however old it is. Refused while another process trades with the key.
+    """
+    run(partial(_prune, where, days))
+
+
+async def _prune(where: Where, days: float) -> None:
+    from venuekit.clock import SystemClock
+    from venuekit.loader import load_connector
+    from venuekit.orders import SqliteOrderStore, fingerprint, hold_key
+
+    connector = load_connector(where.venue)
+    path = _store_of(where, connector)
+    if path is None or not path.exists():
+        click.echo("no orders are stored", err=True)
+        return
+    with ExitStack() as held:
+        found = credentials_of(connector, where.credentials, where.account, needed=False)
+        if found is not None:
+            place = connector.description.environment(where.environment).name
+            held.enter_context(hold_key(where.venue, place, fingerprint(found.credentials)))
+        store = SqliteOrderStore(path)
+        await store.open()
+        try:
+            pruned = await store.prune(after(SystemClock().now(), -days * DAY))
+        finally:
+            await store.aclose()
+    click.echo(f"{pruned} orders were forgotten: {path}")
 
 
 # --- how orders are told

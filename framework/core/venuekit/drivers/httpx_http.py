@@ -84,7 +84,7 @@ class HttpxTransport:
         timeout = DEFAULT_TIMEOUT if request.timeout is None else request.timeout
         try:
             with anyio.move_on_after(timeout):
-                return await self._exchange(transport, prepared, request.url)
+                return await self._exchange(transport, prepared, request)
         except httpx.LocalProtocolError:  # its text shows the header that is at fault, which may be a key
             raise LocalError(
                 f"{_name(request)} is not proper HTTP: a header or a length is malformed"
@@ -152,7 +152,7 @@ class HttpxTransport:
         self,
         transport: httpx.AsyncHTTPTransport,
         prepared: httpx.Request,
-        url: str,
+        request: HttpRequest,
     ) -> HttpResponse:
         response = await transport.handle_async_request(prepared)
         try:
@@ -172,7 +172,7 @@ class HttpxTransport:
             body=bytes(body),
             headers={name: response.headers[name] for name in response.headers},
             received=received,
-            url=url,
+            url=request.url,
         )
 
 

@@ -118,6 +118,11 @@ class OrderFacts:
         return self.state.terminal
 
     @property
+    def known(self) -> bool:
+        """Whether it is known if the venue has it: the outcome of its placement is neither awaited nor lost."""
+        return self.state not in {OrderState.PENDING, OrderState.UNKNOWN}
+
+    @property
     def fills(self) -> Sequence[Fill]:
         """Its fills, in the order of arrival."""
         return tuple(self._fills.values())

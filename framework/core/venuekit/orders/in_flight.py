@@ -50,11 +50,23 @@ class InFlightOrder(OrderPatches):
                 self._complete_event = anyio.Event()
             await self._complete_event.wait()
 
+    async def wait_known(self) -> None:
+        """Return once it is known whether the venue has it; at once unless the order is PENDING or UNKNOWN."""
+        async for _ in self.changes():
+            if self.known:
+                return
+
     def changes(self, buffer: int = 1_000) -> Subscription[OrderEventOfAccount]:
-        """Its events from now on; ends when it is complete. At once over for an order that is."""
+        """Where it stands, as an `OrderUpdate`, then each of its events as it comes; the last is its `OrderCompleted`.
+
+        So nothing is missed between a look at the order and the loop, and a loop over an order that is complete ends.
+        """
+        following = self._events.subscribe(buffer)
+        following.push(self.as_update())
         if self.complete:
-            self._events.close()
-        return self._events.subscribe(buffer)
+            following.push(self.as_completed())
+            following.close()
+        return following
 
     def tell(self, event: OrderEventOfAccount) -> None:
         """Hand an event to whoever follows this order. The tracker's to call."""

@@ -37,6 +37,7 @@ from venuekit_spec import (
     OrderStatus,
     Outcome,
     Placed,
+    Refused,
     Rejected,
     Unit,
     Unknown,
@@ -235,13 +236,15 @@ class OrderPatches(OrderFacts):
         self.provisional = None
         if not self.done:
             self.reason = report.reason or self.reason
+            if report.status is OrderStatus.REJECTED:
+                self.error = report.error or Refused(self.reason or "the venue rejected it without a word")
             self._end(*CAUSES[report.status])
 
     def _live(self, report: OrderReport) -> None:
         self._status_at = max(self._status_at, report.time)
         self.reason = report.reason or self.reason
         if report.status is None:
-            if self.state in {OrderState.PENDING, OrderState.UNKNOWN}:
+            if not self.known:
                 self._move(Cause.TAKEN)
         elif report.status.terminal:
             self.provisional = report.status

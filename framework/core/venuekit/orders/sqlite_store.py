@@ -9,6 +9,7 @@
    `StoreError`: nothing is sent without its intent on disk.
 5. ``:memory:`` has no thread and no file: everything happens inside the call, so a virtual clock never waits for it.
 6. A second connection, of another process too, may read at any time.
+7. Everything is kept until `prune` is told how much of what is complete may go: about 1.1 KB an order.
 
 `durability`: ``"full"`` survives a power failure; ``"normal"`` survives the end of the process, at any moment and by any
 signal, but a power failure may cost the intents of the last moments. It saves one sync to the disk per group of orders.
@@ -21,25 +22,34 @@ import os
 import secrets
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
 from anyio import CancelScope, CapacityLimiter, Event, Lock, to_thread
 from anyio.lowlevel import checkpoint_if_cancelled
 
-from venuekit.orders.pending import Batch
+from venuekit.orders.pending import PUT_MARK, Batch
 from venuekit.orders.records import OrderRecord, StoredOrder, dump, load
 from venuekit.orders.schema import migrate
-from venuekit.orders.store import StoreError
-from venuekit_spec import Fill
+from venuekit.orders.store import PRUNED, StoreError
+from venuekit_spec import Fill, Instant
 
 MEMORY: Final = ":memory:"
 BUSY: Final = 5.0
 """Seconds to wait for another process that writes to the file."""
 NUMBERS: Final = "numbers"
 ORIGIN_BITS: Final = 55
+PRUNE: Final = (
+    "DELETE FROM orders WHERE complete AND updated < ?",
+    """DELETE FROM fills WHERE NOT EXISTS (SELECT 1 FROM orders
+        WHERE orders.client_order_id = fills.client_order_id AND orders.account = fills.account)""",
+    """DELETE FROM order_ids WHERE NOT EXISTS (SELECT 1 FROM orders
+        WHERE orders.client_order_id = order_ids.client_order_id AND orders.account = order_ids.account)""",
+)
+"""What goes, by its last change; then what belonged to it."""
 
 log = logging.getLogger(__name__)
 
@@ -207,6 +217,30 @@ class SqliteOrderStore:
                 raise StoreError(f"the order store {self._path} cannot be written: {error}") from error
             self._marks[name] = value
 
+    async def prune(self, before: Instant) -> int:
+        """Forget the orders that are complete and have not changed since `before`, their fills too; how many these were.
+
+        What is not complete stays, however old it is. A fill from before that instant is passed over from then on, so what was
+        forgotten is not told as a stray when the venue tells it again. The file does not shrink; its space is used again.
+        One transaction: orders that are placed meanwhile wait for it. Raises `StoreError`.
+        """
+        await self.flush()
+        work = partial(self._prune, before)
+        return work() if self._thread is None else await to_thread.run_sync(work)
+
+    def _prune(self, before: Instant) -> int:
+        first, *others = PRUNE
+        try:
+            with self._writing, self._transaction(durable=True) as writer:
+                pruned = writer.execute(first, (before,)).rowcount
+                for statement in others:
+                    writer.execute(statement)
+                writer.execute(PUT_MARK, (PRUNED, before))
+        except sqlite3.Error as error:
+            raise StoreError(f"the order store {self._path} cannot be written: {error}") from error
+        self._marks[PRUNED] = max(before, self.mark(PRUNED))
+        return pruned
+
     async def flush(self) -> None:
         """Return once everything given so far is durable. Raises `StoreError`."""
         await self._durable(())
@@ -264,15 +298,20 @@ class SqliteOrderStore:
         batch.settle(failure)
 
     def _execute(self, batch: Batch) -> None:
+        rows = batch.rows()
+        with self._transaction(durable=batch.durable) as writer:
+            for statement, values in rows:
+                writer.executemany(statement, values)
+
+    @contextmanager
+    def _transaction(self, *, durable: bool) -> Iterator[sqlite3.Connection]:
         writer = self._writer
         if writer is None:
             raise StoreError("it is closed")
-        rows = batch.rows()
-        writer.execute(f"PRAGMA synchronous = {'FULL' if batch.durable and self._full else 'NORMAL'}")
+        writer.execute(f"PRAGMA synchronous = {'FULL' if durable and self._full else 'NORMAL'}")
         writer.execute("BEGIN IMMEDIATE")
         try:
-            for statement, values in rows:
-                writer.executemany(statement, values)
+            yield writer
             writer.execute("COMMIT")
         except BaseException:
             with suppress(sqlite3.Error):  # what went wrong first is what is told

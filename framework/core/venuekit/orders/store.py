@@ -8,10 +8,13 @@ because a report that names an order of long ago must find it inside the receive
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from venuekit.orders.records import OrderRecord, StoredOrder
 from venuekit_spec import Fill, LocalError
+
+PRUNED: Final = "pruned"
+"""The mark up to which a store has forgotten what is complete: a fill from before is of no order that it could know."""
 
 
 class StoreError(LocalError):

@@ -5,13 +5,13 @@
 1. An intent is in the store, and known here, before a byte of it leaves. So a client order id that neither knows is not ours.
 2. A word that carries only a venue id nobody knows waits while it may be of an order of ours (`parking`), and is applied when
    the id becomes known.
-3. A venue's id counts together with the instrument: on some venues (Binance) it is unique for that only.
-4. Orders that are complete stay here while they are recent or somebody holds them; a word of an older one finds it in the
-   store, so a fill that comes twice, a year apart, is counted once.
-5. Events are published after the change, each once: a fill, then the update, then the completion.
-6. Completed is durable soon after it is told: a process that dies between the two tells it once more when it is back.
-7. A word whose order can only be in the store, while that cannot be read, is kept until it can: nobody's task ends of it.
-8. Where `sent` is on disk before the first byte leaves (`noted`), an order without it has never left: that needs no asking.
+3. What is not at hand (`at_hand`) is looked for in the store, so a fill that comes twice, a year apart, is counted once.
+4. Events are published after the change, each once: a fill, then the update, then the completion.
+5. Completed is durable soon after it is told: a process that dies between the two tells it once more when it is back.
+6. A word whose order can only be in the store, while that cannot be read, is kept until it can: nobody's task ends of it.
+7. Where `sent` is on disk before the first byte leaves (`noted`), an order without it has never left: that needs no asking.
+8. A stray is logged as a warning; but a fill from before the tracker was opened is history that a fresh store has not seen,
+   and is logged as information. The event is the same. Of fills from before the store was pruned nothing is told.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Final
-from weakref import WeakValueDictionary
 
 from anyio.lowlevel import checkpoint_if_cancelled
 
 from venuekit.clock import Clock
+from venuekit.orders.at_hand import OrdersAtHand
 from venuekit.orders.events import (
     FillUndone,
     OrderEventOfAccount,
@@ -42,21 +42,19 @@ from venuekit.orders.parking import PARKED, Parking, Strays, Word, may_become_kn
 from venuekit.orders.patches import FillEffect
 from venuekit.orders.records import OrderRecord, StoredOrder
 from venuekit.orders.states import OrderState
-from venuekit.orders.store import InFlightOrderStore, StoreError
+from venuekit.orders.store import PRUNED, InFlightOrderStore, StoreError
 from venuekit_spec import (
     Accepted,
     BlockHeight,
     Fill,
     Finality,
+    Instant,
     LocalError,
     NewOrder,
     OrderReport,
     Placed,
     Unknown,
 )
-
-RECENT: Final = 1_000
-"""How many complete orders stay at hand."""
 
 NEVER_REACHED: Final = "never reached the venue"
 
@@ -81,14 +79,7 @@ class OrderTracker:
         self._store = store
         self._publish = publish
         self._clock = clock
-        self._orders: dict[str, InFlightOrder] = {}
-        self._incomplete: dict[str, InFlightOrder] = {}
-        self._awaiting: dict[str, InFlightOrder] = {}
-        """Those that may be told of under a venue id which is still to come."""
-        self._recent: deque[str] = deque()
-        self._older: WeakValueDictionary[str, InFlightOrder] = WeakValueDictionary()
-        self._by_id: dict[tuple[str, str], InFlightOrder] = {}
-        """By venue id and instrument, and by venue id alone: on some venues an id is unique for its instrument only."""
+        self._at_hand = OrdersAtHand()
         self._parked = Parking()
         self._unread: deque[Word] = deque(maxlen=PARKED)
         """Words whose order could not be looked up: the store could not be read."""
@@ -96,6 +87,8 @@ class OrderTracker:
         self._strays = Strays()
         self._failure_told: StoreError | None = None
         self._opened = False
+        self._since: Instant = 0
+        """When it was opened."""
         self.adding_up = OpenOrders()
         """What the orders that are not over add up to."""
         self.cancels_later: dict[str, InFlightOrder] = {}
@@ -112,6 +105,7 @@ class OrderTracker:
         """
         await self._store.open()
         self._opened = True
+        self._since = self._clock.now()
         loaded = [self._restore(stored) for stored in await self._store.incomplete(self.account)]
         for order in loaded:
             before = order.record()
@@ -142,26 +136,26 @@ class OrderTracker:
     @property
     def orders(self) -> Mapping[str, InFlightOrder]:
         """All orders at hand, by client order id: every incomplete one, and the complete ones of late."""
-        return MappingProxyType(self._orders)
+        return MappingProxyType(self._at_hand.orders)
 
     @property
     def open_orders(self) -> Sequence[InFlightOrder]:
         """Those that are not over."""
-        return [order for order in self._incomplete.values() if not order.done]
+        return [order for order in self._at_hand.incomplete.values() if not order.done]
 
     @property
     def incomplete(self) -> Sequence[InFlightOrder]:
         """Those that are not over, or over with fills still missing."""
-        return list(self._incomplete.values())
+        return list(self._at_hand.incomplete.values())
 
     @property
     def needs_asking(self) -> Sequence[InFlightOrder]:
         """Those that only a question to the venue can bring further."""
-        return [order for order in self._incomplete.values() if order.needs_asking]
+        return [order for order in self._at_hand.incomplete.values() if order.needs_asking]
 
     def get(self, client_order_id: str) -> InFlightOrder | None:
         """An order by our id, out of the store if need be; None where it is not ours."""
-        known = self._orders.get(client_order_id) or self._older.get(client_order_id)
+        known = self._at_hand.get(client_order_id)
         if known is None and client_order_id:
             stored = self._store.load(self.account, client_order_id)
             return None if stored is None else self._restore(stored)
@@ -169,7 +163,7 @@ class OrderTracker:
 
     def find(self, order_id: str, instrument: str = "") -> InFlightOrder | None:
         """An order by any id the venue ever gave it, out of the store if need be. Ids may be unique per instrument only."""
-        known = self._by_id.get((order_id, instrument))
+        known = self._at_hand.find(order_id, instrument)
         if known is None and order_id:
             stored = self._store.find(self.account, order_id, instrument)
             return None if stored is None else self.get(stored.record.client_order_id)
@@ -211,15 +205,13 @@ class OrderTracker:
             for intent, number in zip(intents, numbers or [0] * len(intents), strict=True)
         ]
         for order in orders:
-            self._orders[order.client_order_id] = self._incomplete[order.client_order_id] = order
-            self._look_awaiting(order)
+            self._at_hand.add(order)
             self.adding_up.look(order)
         try:
             await self._store.submit([order.record() for order in orders])
         except LocalError:
             for order in orders:
-                del self._orders[order.client_order_id], self._incomplete[order.client_order_id]
-                self._look_awaiting(order)
+                self._at_hand.drop(order)
                 self.adding_up.forget(order)
             self._unpark()
             self._watch_store()
@@ -390,7 +382,7 @@ class OrderTracker:
 
     def strays(self, reports: Sequence[OrderReport]) -> Sequence[OrderReport]:
         """Of these open orders those that are not ours; each told once as `StrayOrder`. Raises `StoreError`."""
-        waiting = self._awaiting_ids()
+        waiting = self._at_hand.awaiting
         strangers = [
             report
             for report in reports
@@ -426,26 +418,16 @@ class OrderTracker:
     # --- what is too early, and what is not ours
 
     def _park(self, word: Word) -> None:
-        early = may_become_known(word, self._awaiting_ids())
+        early = may_become_known(word, self._at_hand.awaiting)
         stray = self._parked.park(word) if early else word
         if stray is not None:
             self._stray(stray)
-
-    def _awaiting_ids(self) -> frozenset[str]:
-        """The instruments in which an order of ours may have a venue id that is still to come."""
-        return frozenset(order.instrument for order in self._awaiting.values())
-
-    def _look_awaiting(self, order: InFlightOrder) -> None:
-        if order.client_order_id in self._incomplete and _awaits_id(order):
-            self._awaiting[order.client_order_id] = order
-        else:
-            self._awaiting.pop(order.client_order_id, None)
 
     def _unpark(self) -> None:
         """Apply what waited for an id that is known now; what can be nobody's any more is a stray."""
         if not self._parked:
             return
-        found, lost = self._parked.release(self._indexed, self._awaiting_ids())
+        found, lost = self._parked.release(self._indexed, self._at_hand.awaiting)
         for word in found:
             if isinstance(word, Fill):
                 self.fill(word)
@@ -456,22 +438,25 @@ class OrderTracker:
 
     def _indexed(self, word: Word) -> bool:
         ids = (word.order_id, word.replaces if isinstance(word, OrderReport) else "")
-        return any((order_id, word.instrument) in self._by_id for order_id in ids if order_id)
+        return any(self._at_hand.find(order_id, word.instrument) for order_id in ids if order_id)
 
     def _stray(self, word: Word) -> None:
-        if not self._strays.first(word):
+        if not self._strays.first(word) or self._forgotten(word):
             return
         at = self._clock.now()
-        what = (
-            "a fill of no order of ours"
-            if isinstance(word, Fill)
-            else "an open order that is not in the store"
-        )
-        log.warning("%s: %s: %s %s", self.account, what, word.instrument, word.order_id)
         if isinstance(word, Fill):
+            level = logging.INFO if 0 < word.time < self._since else logging.WARNING
+            what = "a fill of an order that this store does not know"
             self._publish(StrayFill(account=self.account, fill=word, at=at))
         else:
+            level = logging.WARNING
+            what = "an open order that this store does not know"
             self._publish(StrayOrder(account=self.account, report=word, at=at))
+        log.log(level, "%s: %s: %s %s", self.account, what, word.instrument, word.order_id)
+
+    def _forgotten(self, word: Word) -> bool:
+        """Whether it may be of an order that was pruned from the store."""
+        return isinstance(word, Fill) and 0 < word.time < self._store.mark(PRUNED)
 
     # --- after a change
 
@@ -488,8 +473,8 @@ class OrderTracker:
         if now == before and fill is None:
             return
         self.adding_up.look(order)
-        named = now.ids is not before.ids and self._index(order, before.ids)
-        awaited = order.client_order_id in self._awaiting
+        named = now.ids is not before.ids and self._at_hand.index(order, before.ids)
+        awaited = self._at_hand.awaits_id(order)
         overfill = order.overfilled and not order.overfill_told
         order.overfill_told = order.overfill_told or overfill
         order.updated = self._clock.now()
@@ -507,48 +492,18 @@ class OrderTracker:
                 order.quantity,
             )
             self._tell(order, order.as_overfill())
-        if order.complete and order.client_order_id in self._incomplete:
-            self._retire(order)
+        if order.complete and self._at_hand.retire(order):
             self._tell(order, order.as_completed())
         order.wake()
-        self._look_awaiting(order)
-        if named or (awaited and order.client_order_id not in self._awaiting):
+        self._at_hand.look(order)
+        if named or (awaited and not self._at_hand.awaits_id(order)):
             self._unpark()
-
-    def _index(self, order: InFlightOrder, before: Sequence[str] = ()) -> bool:
-        """Find it by its ids from now on; whether any is new. `before`: its ids until now."""
-        if order.client_order_id not in self._orders:
-            return False  # an older one is found in the store
-        self._forget(order, [order_id for order_id in before if order_id not in order.ids])
-        new = [order_id for order_id in order.ids if order_id not in before]
-        for order_id in new:
-            for key in ((order_id, order.instrument), (order_id, "")):
-                self._by_id.setdefault(key, order)
-        return bool(new)
-
-    def _forget(self, order: InFlightOrder, ids: Iterable[str]) -> None:
-        for order_id in ids:
-            for key in ((order_id, order.instrument), (order_id, "")):
-                if self._by_id.get(key) is order:
-                    del self._by_id[key]
-
-    def _retire(self, order: InFlightOrder) -> None:
-        """It is complete: it stays at hand among the recent ones."""
-        del self._incomplete[order.client_order_id]
-        self._recent.append(order.client_order_id)
-        if len(self._recent) > RECENT:
-            oldest = self._orders.pop(self._recent.popleft())
-            self._older[oldest.client_order_id] = oldest
-            self._forget(oldest, oldest.ids)
 
     def _restore(self, stored: StoredOrder) -> InFlightOrder:
         order = InFlightOrder(stored.record, stored.fills)
-        if order.complete:
-            self._older[order.client_order_id] = order
-        else:
-            self._orders[order.client_order_id] = self._incomplete[order.client_order_id] = order
-            self._look_awaiting(order)
-            self._index(order)
+        self._at_hand.add(order)
+        if not order.complete:
+            self._at_hand.index(order)
             self.adding_up.look(order)
         return order
 
@@ -579,11 +534,6 @@ _FILL_EVENTS: Final[Mapping[FillEffect, type[OrderFilled | FillUndone]]] = {
     FillEffect.NEW: OrderFilled,
     FillEffect.UNDONE: FillUndone,
 }
-
-
-def _awaits_id(order: InFlightOrder) -> bool:
-    """Whether words may come under a venue id of it that is not known yet."""
-    return bool(order.amending) or (not order.order_id and not order.done)
 
 
 def _shown(record: OrderRecord) -> tuple[object, ...]:

@@ -264,7 +264,7 @@ class Account:
             self._desk.venue.instruments[pair]
         ours = [order for order in self.open if wanted is None or order.instrument in wanted]
         if self._claims(Capability.CANCEL_ALL):
-            known = [order for order in ours if order.state not in {OrderState.PENDING, OrderState.UNKNOWN}]
+            known = [order for order in ours if order.known]
             try:
                 await self._sender.cancel_all(known, None if wanted is None else sorted(wanted))
             except VenuekitError:
@@ -290,7 +290,7 @@ class Account:
         self._needs(Capability.AMEND)
         self._kill.check()
         amended = self.order(order)
-        if amended.done or amended.state in {OrderState.PENDING, OrderState.UNKNOWN}:
+        if amended.done or not amended.known:
             raise LocalError(f"{amended.client_order_id} is {amended.state}: it cannot be amended")
         if price is None and quantity is None:
             raise LocalError("an amendment changes the price, the quantity, or both")
@@ -305,7 +305,7 @@ class Account:
         self._admission.limit(self.limits, [intended], without=amended)
         return await self._sender.amend(amended, new_price, new_quantity)
 
-    async def status(self, order: Named) -> InFlightOrder:
+    async def order_status(self, order: Named) -> InFlightOrder:
         """Ask the venue for an order and take in what it says. Raises what it answers, `OrderNotFound` among it."""
         named = self.order(order)
         self._desk.tracker.report(await self._desk.ask(lambda: self._desk.market.status(named.ref)))

@@ -20,7 +20,8 @@ from typing import NoReturn
 
 import anyio
 
-from venuekit.books.tracker import AnyEntry, NeedCallback
+from venuekit.books.keeping import NeedCallback
+from venuekit.books.tracker import AnyEntry
 from venuekit.connection import Connection
 from venuekit.feeds import Feeds
 from venuekit.link import LinkCounters

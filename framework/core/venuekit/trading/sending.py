@@ -128,7 +128,7 @@ class Sender:
             for order in dict.fromkeys(orders):
                 if order.done:
                     placements[order] = _over(order)
-                elif order.state in {OrderState.PENDING, OrderState.UNKNOWN}:
+                elif not order.known:
                     self.wish(order)
                     placements[order] = OrderUnknown(order)
                 else:
@@ -185,7 +185,7 @@ class Sender:
 
     def known(self, order: InFlightOrder) -> None:
         """The state of an order has changed: a cancel that waited for it is sent now."""
-        if order.state in {OrderState.PENDING, OrderState.UNKNOWN}:
+        if not order.known:
             return
         if self._desk.tracker.cancels_later.pop(order.client_order_id, None) is None or order.done:
             return
