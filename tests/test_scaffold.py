@@ -4,49 +4,59 @@ from __future__ import annotations
 
 import ast
 import itertools
+import os
+import shlex
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import tomllib
 import zipfile
 from collections.abc import Mapping
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+import yaml  # type: ignore[import-untyped]
 from click import ClickException
 from click.testing import CliRunner
+from packaging.requirements import Requirement
 from tests.scaffold.__main__ import main
-from tests.scaffold.baking import CHOICES, ROWS, baked, installed, judged, pairs_of, venue_of
+from tests.scaffold.baking import (
+    CHOICES,
+    FEW,
+    PAIRS,
+    SINGLES,
+    baked,
+    beside,
+    installed,
+    met,
+    suite_of,
+    venue_of,
+)
 
 from venuekit.cli import venuekit
-from venuekit_testkit import checks
 from venuekit_testkit.new import bake, questions, template
 
 ROOT = Path(__file__).resolve().parents[1]
 
 shared = pytest.mark.xdist_group("scaffold")  # one worker bakes them all, not each
 
-FEW = (
-    {"kind": "centralised", "sync": "range", "auth": "none", "order_by_order": "no"},
-    {"kind": "decentralised", "sync": "checksum", "auth": "wallet", "order_by_order": "yes"},
-)
-"""What every run checks; `./x test -m soak` checks every row."""
-
-LIVELY = {"book-comes-live", "queues-equal-the-venues", "limit-orders-rest", "fills-come-by-stream"}
+LIVELY = ("book_comes_live", "queues_equal_the_venues", "limit_orders_rest", "fills_come_by_stream")
 """Of the checks that need an event loop, those that every run makes."""
 
 
 @pytest.fixture(scope="session")
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A connector of each row of the covering array, baked: venue -> its folder."""
+    """A connector of each single choice, baked: venue -> its folder."""
     place = tmp_path_factory.mktemp("baked")
-    return {venue_of(row): baked(row, place) for row in ROWS}
+    return {venue_of(row): baked(row, place) for row in SINGLES}
 
 
-def run(*command: str | Path, cwd: Path | None = None) -> None:
+def run(*command: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> None:
     """Run a tool; what it says is the failure."""
-    done = subprocess.run([*map(str, command)], cwd=cwd, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = subprocess.run([*map(str, command)], cwd=cwd, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
 
 
 def test_every_pair_of_choices_is_baked() -> None:
@@ -57,8 +67,8 @@ def test_every_pair_of_choices_is_baked() -> None:
         for one in CHOICES[first]
         for other in CHOICES[second]
     }
-    assert set[object]().union(*map(pairs_of, ROWS)) == wanted
-    assert len({venue_of(row) for row in ROWS}) == len(ROWS)
+    assert set[object]().union(*(met(row, 2) for row in PAIRS)) == wanted
+    assert len({venue_of(row) for row in PAIRS}) == len(PAIRS)
 
 
 def test_the_wheel_carries_the_template(tmp_path: Path) -> None:
@@ -87,30 +97,27 @@ def test_the_wheel_carries_the_template(tmp_path: Path) -> None:
 
 
 @shared
-def test_baked_files_are_whole(workshop: Mapping[str, Path]) -> None:
-    """Nothing of the template is left in what was baked: no choice that was not made, no brace, no machine's path."""
+def test_baked_projects_are_sound(workshop: Mapping[str, Path]) -> None:
+    """Nothing of the template is left, every module says what it is, and the linter is content by the rules baked with it."""
     for folder in workshop.values():
-        assert not (folder / "_choices").exists()
-        for file in folder.rglob("*"):
-            if file.is_file():
-                text = file.read_text(encoding="utf-8")
-                assert "cookiecutter" not in text, f"{file} speaks of cookiecutter"
-                assert "{%" not in text, f"{file} has a brace of the template's"
+        whole(folder)
+    formatted(next(iter(workshop.values())).parent)
 
 
-@shared
-def test_baked_modules_compile(workshop: Mapping[str, Path]) -> None:
-    """Every module is Python, and says in its docstring what it is."""
-    for folder in workshop.values():
-        for file in folder.rglob("*.py"):
-            assert ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))), f"{file} says nothing"
+def whole(folder: Path) -> None:
+    """Nothing of the template is left in a project: no choice that was not made, no brace; and modules have docstrings."""
+    assert not (folder / "_choices").exists()
+    for file in folder.rglob("*"):
+        if file.is_file():
+            text = file.read_text(encoding="utf-8")
+            assert "cookiecutter" not in text, f"{file} speaks of cookiecutter"
+            assert "{%" not in text, f"{file} has a brace of the template's"
+            assert file.suffix != ".py" or ast.get_docstring(ast.parse(text)), f"{file} says nothing"
 
 
-@shared
-def test_baked_code_is_formatted_and_clean(workshop: Mapping[str, Path]) -> None:
-    """The linter has nothing to say, by the rules that are baked with the connector."""
+def formatted(place: Path) -> None:
+    """The formatter and the linter have nothing to say of a folder."""
     ruff = pytest.importorskip("ruff").find_ruff_bin()
-    place = next(iter(workshop.values())).parent
     run(ruff, "format", "--check", "--no-cache", place)
     run(ruff, "check", "--no-cache", place)
 
@@ -131,10 +138,8 @@ def test_baked_rules_are_the_houses() -> None:
 @shared
 def test_data_only_is_short(workshop: Mapping[str, Path]) -> None:
     """What an author of a data connector edits is under 300 lines of code beside imports and documentation."""
-    for row in ROWS:
-        if row["auth"] == "none" and row["order_by_order"] == "no":
-            package = workshop[venue_of(row)] / f"venuekit_{venue_of(row)}"
-            assert sum(map(lines_of_code, package.glob("*.py"))) < 300
+    venue = venue_of(FEW[0])
+    assert sum(map(lines_of_code, (workshop[venue] / f"venuekit_{venue}").glob("*.py"))) < 260
 
 
 def lines_of_code(file: Path) -> int:
@@ -151,15 +156,44 @@ def lines_of_code(file: Path) -> int:
     return sum(bool(line) and not line.startswith("#") for line in kept)
 
 
-def test_baked_connectors_install_and_pass(tmp_path: Path) -> None:
-    """Installed, a data connector and one of a chain pass every check that needs no event loop, and trade."""
-    target = installed([baked(row, tmp_path) for row in FEW], tmp_path / "installed")
-    chosen = [check.id for check in checks() if not check.asynchronous or check.id in LIVELY]
-    for row in FEW:
-        results = judged(venue_of(row), target, chosen)
-        assert [result for result in results if result[1] == "failed"] == []
-        passed = sum(outcome == "passed" for _, outcome, _ in results)
-        assert passed >= (35 if row["auth"] == "none" else 60), f"only {passed} checks had something to say"
+@shared
+def test_baked_connectors_install_and_pass(workshop: Mapping[str, Path], tmp_path: Path) -> None:
+    """Installed, the `FEW` pass their own tests and every check that needs no event loop, are live, and trade."""
+    folders = [workshop[venue_of(row)] for row in FEW]
+    target = installed(folders, tmp_path / "installed")
+    chosen = f"not (asyncio or trio) or (asyncio and ({' or '.join(LIVELY)}))"
+    code, told = suite_of(folders, beside(target), "-k", chosen)
+    assert code == 0, told
+    passed = int(told.rpartition(" passed")[0].split()[-1])
+    assert passed >= 105, f"only {passed} tests passed"
+
+
+def steps(folder: Path) -> list[str]:
+    """The commands of the CI file that was baked, in order."""
+    workflow = yaml.safe_load((folder / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
+    return [step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step]
+
+
+@shared
+def test_ci_asks_for_its_tools(workshop: Mapping[str, Path]) -> None:
+    """Each tool that the baked CI file runs comes with the extra that it installs, and each path that it names is there."""
+    folder = workshop[venue_of(FEW[0])]
+    told = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    asked = {Requirement(each).name for each in told["optional-dependencies"]["dev"]}
+    brought = {Requirement(each).name for name in asked for each in metadata.requires(name) or ()}
+    tools = {
+        script.name: script.dist.name
+        for script in metadata.entry_points(group="console_scripts")
+        if script.dist is not None
+    }
+    tools["ruff"] = "ruff"  # a program, not a function of a module
+    first, *others = steps(folder)
+    assert first == "pip install -e '.[dev]'"
+    assert len(others) == 4
+    for tool, *arguments in map(shlex.split, others):
+        assert tools[tool] in asked | brought, f"{tool} is not installed"
+        assert ("-n" in arguments) <= ("pytest-xdist" in asked)
+        assert all((folder / each).exists() for each in arguments if "." in each or "/" in each)
 
 
 def test_command_bakes_what_options_say(tmp_path: Path) -> None:
@@ -232,22 +266,31 @@ def test_every_question_is_explained() -> None:
 
 
 @pytest.mark.soak
-@shared
-def test_baked_code_is_typed(workshop: Mapping[str, Path]) -> None:
-    """The type checker, strict, has nothing to say of any of them."""
-    pytest.importorskip("mypy")
-    cache = f"--cache-dir={next(iter(workshop.values())).parent / 'mypy'}"
-    for folder in workshop.values():
-        run(sys.executable, "-m", "mypy", cache, cwd=folder)
+@pytest.mark.parametrize("row", PAIRS, ids=venue_of)
+def test_every_pair_of_choices_makes_a_connector(
+    row: dict[str, str], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Baked, it is whole, formatted, linted and typed; installed, its own tests and the whole suite pass on one event loop."""
+    folder = baked(row, tmp_path)
+    whole(folder)
+    formatted(folder)
+    target = installed([folder], tmp_path / "installed")
+    run(sys.executable, "-m", "mypy", f"--cache-dir={tmp_path_factory.getbasetemp() / 'mypy'}", cwd=folder)
+    code, told = suite_of([folder], beside(target), "-k", "not trio")
+    assert code == 0, told
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("row", ROWS, ids=venue_of)
-def test_every_baked_connector_passes_the_suite(row: dict[str, str], tmp_path: Path) -> None:
-    """Baked, installed and checked whole, on one event loop: nothing fails."""
-    target = installed([baked(row, tmp_path)], tmp_path / "installed")
-    results = judged(venue_of(row), target)
-    assert [result for result in results if result[1] == "failed"] == []
+def test_the_baked_ci_file_passes(tmp_path: Path) -> None:
+    """Its commands, one after the other, in a project as it was baked. pip meets no index, and installs into a folder."""
+    folder = baked(FEW[0], tmp_path)
+    target = tmp_path / "installed"
+    offline = {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_PREFIX": str(target)}
+    site = sysconfig.get_path("purelib", vars={"base": str(target), "platbase": str(target)})
+    tools = os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])
+    environment = os.environ | offline | {"PATH": tools, "PYTHONPATH": f"{site}{os.pathsep}{folder}"}
+    for step in steps(folder):
+        run("bash", "-c", step, cwd=folder, env=environment)
 
 
 @pytest.mark.soak

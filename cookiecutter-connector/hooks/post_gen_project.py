@@ -18,11 +18,12 @@ PLACES = {
     ORDERS / "order_feed.py": PACKAGE / "order_feed.py",
 {%- endif %}
 {%- if cookiecutter.auth != "none" %}
-    AUTH / "{{ cookiecutter.auth }}.py": PACKAGE / "auth.py",
-    AUTH / "{{ cookiecutter.auth }}_dialect.py": PACKAGE / "dialect" / "keys.py",
+    AUTH / "{{ cookiecutter.auth.partition('_')[0] }}.py": PACKAGE / "auth.py",
+    AUTH / "{{ cookiecutter.auth.partition('_')[0] }}_dialect.py": PACKAGE / "dialect" / "keys.py",
     TRADING / "orders.py": PACKAGE / "orders.py",
     TRADING / "market.py": PACKAGE / "market.py",
     TRADING / "user_stream.py": PACKAGE / "user_stream.py",
+    TRADING / "refusals.py": PACKAGE / "dialect" / "refusals.py",
     TRADING / "requests.py": PACKAGE / "dialect" / "requests.py",
     TRADING / "user_socket.py": PACKAGE / "dialect" / "user_socket.py",
     TRADING / "tests" / "test_orders.py": Path("tests") / "test_orders.py",

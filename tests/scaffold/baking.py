@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from venuekit_testkit.new import bake, questions
 
@@ -21,37 +21,43 @@ CHOICES: Final[Mapping[str, Sequence[str]]] = {
 }
 """Question -> what may be chosen."""
 
-JUDGE: Final = """
-import json, sys
-from venuekit_testkit import Subject, checks, judge
-from attrs import evolve
-venue, target, chosen = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
-subject = evolve(Subject.of(venue), search=(target,))
-results = [judge(check, subject, ("asyncio",)) for check in checks() if not chosen or check.id in chosen]
-print(json.dumps([[result.check.id, result.outcome.value, result.reason] for result in results]))
-"""
-"""A program that judges a connector by some checks, or by all, on one event loop."""
 
+def covering(
+    choices: Mapping[str, Sequence[str]], width: int, first: Sequence[Mapping[str, str]] = ()
+) -> list[dict[str, str]]:
+    """Rows of choices in which any choices of so many questions occur together: greedy, and the same each time.
 
-def pairs(choices: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
-    """Rows of choices in which every pair of two questions' choices occurs: greedy, and the same each time."""
+    They begin with the rows that are to be `first`.
+    """
     names = list(choices)
     rows = [dict(zip(names, row, strict=True)) for row in itertools.product(*choices.values())]
-    open_pairs = {pair for row in rows for pair in pairs_of(row)}
-    chosen: list[dict[str, str]] = []
-    while open_pairs:
-        best = max(rows, key=lambda row: len(open_pairs & pairs_of(row)))
+    chosen = [dict(row) for row in first]
+    still = {each for row in rows for each in met(row, width)}.difference(
+        *(met(row, width) for row in chosen)
+    )
+    while still:
+        best = max(rows, key=lambda row: len(still & met(row, width)))
         chosen.append(best)
-        open_pairs -= pairs_of(best)
+        still -= met(best, width)
     return chosen
 
 
-def pairs_of(row: Mapping[str, str]) -> set[tuple[tuple[str, str], ...]]:
-    """Every two choices of a row."""
-    return set(itertools.combinations(row.items(), 2))
+def met(row: Mapping[str, str], width: int) -> set[tuple[tuple[str, str], ...]]:
+    """Every so many choices of a row."""
+    return set(itertools.combinations(row.items(), width))
 
 
-ROWS: Final = pairs(CHOICES)
+FEW: Final = (
+    {"kind": "centralised", "sync": "range", "auth": "none", "order_by_order": "no"},
+    {"kind": "decentralised", "sync": "checksum", "auth": "wallet", "order_by_order": "yes"},
+)
+"""A connector of public data, and one that trades on a chain: every run puts them through checks."""
+
+SINGLES: Final = covering(CHOICES, 1, FEW)
+"""Every choice: every run bakes these."""
+
+PAIRS: Final = covering(CHOICES, 2)
+"""Every two choices: for long runs."""
 
 
 def venue_of(row: Mapping[str, str]) -> str:
@@ -78,12 +84,11 @@ def beside(target: Path) -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(target), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def judged(venue: str, target: Path, only: Sequence[str] = ()) -> list[tuple[str, str, str]]:
-    """The checks of an installed connector, made in a fresh process: id, outcome, reason."""
-    import json
-
-    program = [sys.executable, "-c", JUDGE, venue, str(target), json.dumps(list(only))]
-    done = subprocess.run(program, env=beside(target), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    results: list[Any] = json.loads(done.stdout.splitlines()[-1])
-    return [(id_, outcome, reason) for id_, outcome, reason in results]
+def suite_of(folders: Sequence[Path], environment: Mapping[str, str], *options: str) -> tuple[int, str]:
+    """What pytest makes of projects, by the configuration of the first: how it ended, and all that it said."""
+    pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options]
+    places = [str(folder / "tests") for folder in folders]
+    done = subprocess.run(
+        [*pytest, *places], cwd=folders[0], env=environment, capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stdout + done.stderr

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 import pytest
-from venuekit_spec import Channel, InstrumentTable, MalformedMessage, Send, Side, Topic, TopicLive, Trade
+from venuekit_spec import (
+    Channel,
+    InstrumentTable,
+    MalformedMessage,
+    Send,
+    Side,
+    Topic,
+    TopicLive,
+    TopicLost,
+    Trade,
+)
 
 from {{ cookiecutter.__package }}.instruments import read_instruments
 from {{ cookiecutter.__package }}.session import VenueSession
@@ -11,46 +21,53 @@ from {{ cookiecutter.__package }}.session import VenueSession
 LIST = b"""{"instruments":[
 {"symbol":"BTCUSDT","base":"BTC","quote":"USDT","tick":"0.01","step":"0.00001","least":"5","trading":true}]}"""
 
+LIVE = b'{"type":"subscribed","channel":"trades","symbol":"BTCUSDT"}'
+
+ENDED = b'{"type":"ended","channel":"trades","symbol":"BTCUSDT","reason":"maintenance"}'
+
 TRADE = b"""{"type":"trade","symbol":"BTCUSDT","id":77,"price":"60000.5","size":"0.25","side":"sell","time":1767225600123}"""
 
 TRADES = Topic(Channel.TRADES, "BTC-USDT")
 
 
-def opened() -> VenueSession:
-    """A session on an open socket."""
+def asking() -> VenueSession:
+    """A session that has asked for trades."""
     session = VenueSession(InstrumentTable(read_instruments(LIST)))
     session.opened(0)
+    session.want(frozenset({TRADES}), 0)
     return session
 
 
-def test_topics_are_asked_for_once() -> None:
-    """A wanted topic is one frame to the venue; wanting it again is none."""
-    session = opened()
-    (sent,) = session.want(frozenset({TRADES}), 0)
-    assert isinstance(sent, Send)
-    assert sent.frame == '{"op":"subscribe","channel":"trades","symbol":"BTCUSDT"}'
-    assert not session.want(frozenset({TRADES}), 1)
+def test_topics_are_asked_for_in_the_venues_words() -> None:
+    """A topic that is wanted is one frame to the venue, and one more once it is live and wanted no longer."""
+    session = VenueSession(InstrumentTable(read_instruments(LIST)))
+    session.opened(0)
+    asked, *_ = session.want(frozenset({TRADES}), 0)
+    assert asked == Send('{"op":"subscribe","channel":"trades","symbol":"BTCUSDT"}')
+    session.feed(LIVE, 1)
+    left, *_ = session.want(frozenset(), 2)
+    assert left == Send('{"op":"unsubscribe","channel":"trades","symbol":"BTCUSDT"}')
+
+
+def test_answers_are_heard() -> None:
+    """A topic is live when the venue has said so, and lost when the venue ends it, with its reason."""
+    session = asking()
+    assert TopicLive(TRADES) in session.feed(LIVE, 1)
+    assert session.feed(ENDED, 2) == [TopicLost(TRADES, "maintenance", final=False)]
 
 
 def test_trades_are_read() -> None:
-    """The first trade proves that its topic is live, and is told exactly."""
-    session = opened()
-    session.want(frozenset({TRADES}), 0)
-    live, trade = session.feed(TRADE, 5)
+    """Price and size are those of the wire, to the last digit; the first trade proves that its topic is live."""
+    live, trade = asking().feed(TRADE, 5)
     assert live == TopicLive(TRADES)
     assert isinstance(trade, Trade)
-    assert (trade.instrument, trade.price, trade.size, trade.side) == (
-        "BTC-USDT",
-        "60000.5",
-        "0.25",
-        Side.SELL,
-    )
+    told = (trade.instrument, trade.price, trade.size, trade.side)
+    assert told == ("BTC-USDT", "60000.5", "0.25", Side.SELL)
     assert (trade.key, trade.time, trade.received) == ("77", 1767225600123 * 10**6, 5)
 
 
 @pytest.mark.parametrize("frame", [b"", b"{", TRADE[:-9], TRADE.replace(b"60000.5", b"NaN")])
 def test_what_cannot_be_read_is_malformed(frame: bytes) -> None:
     """Bytes that mean nothing raise the one error that costs a frame and no connection."""
-    session = opened()
     with pytest.raises(MalformedMessage):
-        session.feed(frame, 0)
+        asking().feed(frame, 0)

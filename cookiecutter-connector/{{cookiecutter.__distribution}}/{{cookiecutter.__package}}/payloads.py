@@ -5,7 +5,7 @@ Whatever does not fit its structure is refused as malformed: a number that is no
 
 from __future__ import annotations
 
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, ClassVar, Final, TypeAlias
 
 from msgspec import Meta, Struct
 from venuekit_spec import Side
@@ -51,6 +51,7 @@ class InstrumentList(Struct, frozen=True):
     instruments: list[Listed]
 
 
+{% if cookiecutter.sync in ("range", "audit") -%}
 class Book(Struct, frozen=True):
     """``{"symbol":"BTCUSDT","id":160,"bids":[["60000","1.4"]],"asks":[]}``"""
 
@@ -60,6 +61,7 @@ class Book(Struct, frozen=True):
     asks: list[Level]
 
 
+{% endif -%}
 class ErrorBody(Struct, frozen=True):
     """``{"code":"funds","message":"not enough USDT"}``"""
 
@@ -82,8 +84,8 @@ class Subscribed(Struct, frozen=True, tag_field="type", tag="subscribed"):
     symbol: str
 
 
-class Declined(Struct, frozen=True, tag_field="type", tag="declined"):
-    """``{"type":"declined","channel":"book","symbol":"NOSUCH","reason":"no such symbol"}``"""
+class Ended(Struct, frozen=True, tag_field="type", tag="ended"):
+    """``{"type":"ended","channel":"book","symbol":"NOSUCH","reason":"no such symbol"}``: refused, or left."""
 
     channel: str
     symbol: str
@@ -93,6 +95,7 @@ class Declined(Struct, frozen=True, tag_field="type", tag="declined"):
 class TradeFrame(Struct, frozen=True, gc=False, tag_field="type", tag="trade"):
     """``{"type":"trade","symbol":"BTCUSDT","id":77,"price":"60000","size":"0.5","side":"buy","time":1767225600123}``"""
 
+    channel: ClassVar = "trades"
     symbol: str
     id: int
     price: Size

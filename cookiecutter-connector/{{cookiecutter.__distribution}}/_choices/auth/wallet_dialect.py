@@ -9,6 +9,7 @@ from msgspec.json import Decoder
 from venuekit_spec import MILLISECOND, UNREADABLE, Credentials, HttpRequest, Instant, Secret
 
 from {{ cookiecutter.__package }}.auth import LoginFrame, address_of, digest
+from {{ cookiecutter.__package }}.dialect.refusals import No
 
 _KEYS = {"alice": "a1" * 32, "bob": "b0" * 32}
 _NAMES = {address_of(PrivateKey(bytes.fromhex(key)).public_key): name for name, key in _KEYS.items()}
@@ -22,15 +23,6 @@ OLD, AHEAD = 5_000, 65_000
 """Milliseconds by which a nonce may be older than the venue's time, or ahead of it."""
 
 _login = Decoder(LoginFrame)
-
-
-class No(Exception):
-    """What ends a request: a code of the venue's."""
-
-    def __init__(self, code: str, message: str, status: int = 400) -> None:
-        super().__init__(message)
-        self.code = code
-        self.status = status
 
 
 class Keys:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import ClassVar, Final
 
 from msgspec import Struct
 from venuekit_spec import (
@@ -25,6 +25,7 @@ ORDERS: Final = SyncRule(SnapshotSource.IN_BAND, ids=Ids.NEXT)
 class QueueFrame(Struct, frozen=True, gc=False, tag_field="type", tag="queue"):
     """``{"type":"queue","symbol":"BTCUSDT","n":12,"orders":[["a1","buy","60000","1.4"]]}``, per price in queue order."""
 
+    channel: ClassVar = "orders"
     symbol: str
     n: int
     orders: list[tuple[str, Side, Size, Size]]
@@ -36,6 +37,7 @@ class OrderFrame(Struct, frozen=True, gc=False, tag_field="type", tag="order", o
     `size` of a match is what was executed; what an event does not change it does not tell.
     """
 
+    channel: ClassVar = "orders"
     symbol: str
     n: int
     do: OrderAction

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import ClassVar, Final
 
 from msgspec import Struct
 from venuekit_spec import BookDelta, BookSnapshot, Instant, SnapshotSource, SyncRule
@@ -15,6 +15,7 @@ BOOKS: Final = SyncRule(SnapshotSource.IN_BAND, audit=30.0, audit_window=2.0)
 class BookFrame(Struct, frozen=True, gc=False, tag_field="type", tag="book"):
     """``{"type":"book","symbol":"BTCUSDT","snapshot":false,"bids":[["60000","1.4"]],"asks":[]}``"""
 
+    channel: ClassVar = "book"
     symbol: str
     snapshot: bool
     bids: list[Level]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import ClassVar, Final
 from zlib import crc32
 
 from msgspec import Struct
@@ -35,6 +35,7 @@ BOOKS: Final = SyncRule(SnapshotSource.IN_BAND, checksum=Checksum(book_checksum,
 class BookFrame(Struct, frozen=True, gc=False, tag_field="type", tag="book"):
     """``{"type":"book","symbol":"BTCUSDT","snapshot":false,"bids":[["60000","1.4"]],"asks":[],"checksum":3310070434}``"""
 
+    channel: ClassVar = "book"
     symbol: str
     snapshot: bool
     bids: list[Level]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import ClassVar, Final
 
 from msgspec import Struct
 from venuekit_spec import BookDelta, BookSnapshot, Ids, Instant, SnapshotSource, SyncRule
@@ -18,6 +18,7 @@ class BookFrame(Struct, frozen=True, gc=False, tag_field="type", tag="book"):
     `previous` of a snapshot is null.
     """
 
+    channel: ClassVar = "book"
     symbol: str
     id: int
     previous: int | None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import ClassVar, Final
 
 from msgspec import Struct
 from venuekit_spec import BookDelta, Ids, Instant, Join, SnapshotSource, SyncRule
@@ -15,6 +15,7 @@ BOOKS: Final = SyncRule(SnapshotSource.REST, ids=Ids.RANGE, join=Join.SPANS_NEXT
 class BookFrame(Struct, frozen=True, gc=False, tag_field="type", tag="book"):
     """``{"type":"book","symbol":"BTCUSDT","first":157,"last":160,"bids":[["60000","1.4"]],"asks":[]}``"""
 
+    channel: ClassVar = "book"
     symbol: str
     first: int
     last: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import ClassVar, Final
 
 from msgspec import Struct
 from venuekit_spec import BookSnapshot, Ids, Instant, SnapshotSource, SyncRule
@@ -18,6 +18,7 @@ BOOKS: Final = SyncRule(SnapshotSource.EVERY_MESSAGE, ids=Ids.RISING, depth=LEVE
 class BookFrame(Struct, frozen=True, gc=False, tag_field="type", tag="book"):
     """``{"type":"book","symbol":"BTCUSDT","id":160,"bids":[["60000","1.4"]],"asks":[]}``"""
 
+    channel: ClassVar = "book"
     symbol: str
     id: int
     bids: list[Level]

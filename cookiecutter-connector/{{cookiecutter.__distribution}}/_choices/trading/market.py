@@ -12,28 +12,26 @@ from venuekit_spec import (
     MILLISECOND,
     Accepted,
     Balance,
+{%- if cookiecutter.kind == "decentralised" %}
     BlockHeight,
+{%- endif %}
     Cost,
     Environment,
     FeeRates,
     Fill,
     Flow,
-    FundingPayment,
     HttpRequest,
     Instant,
     InstrumentTable,
-    LimitReport,
+    Market,
     NewOrder,
     OrderRef,
     OrderReport,
     Outcome,
     Permissions,
     Placed,
-    Position,
     Rejected,
-    Seconds,
     Unknown,
-    Unsupported,
     VenueError,
     decode,
     http,
@@ -56,8 +54,11 @@ _height = Decoder(words.Height)
 {%- endif %}
 
 
-class VenueMarket:
-    """Trading for one account. Raises `LocalError` if the environment lacks a "rest" URL."""
+class VenueMarket(Market):
+    """Trading for one account. What is left out here the venue does not have: it becomes a flow like these once it does.
+
+    Raises `LocalError` if the environment lacks a "rest" URL.
+    """
 
     def __init__(self, environment: Environment, instruments: InstrumentTable) -> None:
         self._rest = environment.url("rest")
@@ -120,48 +121,7 @@ class VenueMarket:
         """GET /height."""
         told, received = yield from self._ask(_height, "GET", "height")
         return BlockHeight(told.height, received)
-{%- else %}
-
-    def height(self) -> Flow[BlockHeight]:
-        """Raises `Unsupported`: there is no chain."""
-        return _without("no chain")
 {%- endif %}
-
-    # What the venue does not have. Each becomes a flow like those above, and a claimed capability, once it does.
-
-    def amend(self, order: OrderRef, *, price: Decimal | None, quantity: Decimal | None) -> Flow[Placed]:
-        """Raises `Unsupported`."""
-        return _without("no amendments")
-
-    def cancel_all(self, instruments: Collection[str] | None) -> Flow[Sequence[str]]:
-        """Raises `Unsupported`."""
-        return _without("no cancel of everything")
-
-    def positions(self) -> Flow[Sequence[Position]]:
-        """None: a spot venue."""
-        yield from ()
-        return ()
-
-    def funding(self, since: Instant) -> Flow[Sequence[FundingPayment]]:
-        """None: a spot venue."""
-        yield from ()
-        return ()
-
-    def set_leverage(self, instrument: str, leverage: Decimal) -> Flow[None]:
-        """Raises `Unsupported`."""
-        return _without("no leverage")
-
-    def burn_nonce(self, nonce: int) -> Flow[None]:
-        """Raises `Unsupported`."""
-        return _without("no nonces to burn")
-
-    def limits(self) -> Flow[LimitReport]:
-        """Raises `Unsupported`."""
-        return _without("no budgets that must be asked for")
-
-    def dead_man_switch(self, timeout: Seconds | None) -> Flow[None]:
-        """Raises `Unsupported`."""
-        return _without("no dead man's switch")
 
     # How
 
@@ -202,9 +162,3 @@ class VenueMarket:
         response = yield from http(request)
         raise_for_error(response, request.label)
         return decode(decoder, response.body, request.label, venue=VENUE), response.received
-
-
-def _without(what: str) -> Flow[T]:
-    """A flow that raises `Unsupported` at its first step."""
-    yield from ()
-    raise Unsupported(f"the venue has {what}")

@@ -31,7 +31,8 @@ from venuekit_spec import (
 )
 
 from {{ cookiecutter.__package }} import orders as words
-from {{ cookiecutter.__package }}.dialect.keys import Keys, No
+from {{ cookiecutter.__package }}.dialect.keys import Keys
+from {{ cookiecutter.__package }}.dialect.refusals import No
 from {{ cookiecutter.__package }}.dialect.writing import plain
 from {{ cookiecutter.__package }}.instruments import SYMBOL
 

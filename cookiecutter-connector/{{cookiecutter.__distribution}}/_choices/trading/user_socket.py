@@ -16,7 +16,7 @@ from venuekit_spec import (
     Wake,
 )
 
-from {{ cookiecutter.__package }}.dialect.keys import No
+from {{ cookiecutter.__package }}.dialect.refusals import No
 from {{ cookiecutter.__package }}.dialect.requests import Requests, executed, held, told
 from {{ cookiecutter.__package }}.dialect.writing import send
 from {{ cookiecutter.__package }}.user_stream import UserFrame

@@ -32,8 +32,8 @@ from {{ cookiecutter.__package }}.instruments import SYMBOL
 {%- if cookiecutter.order_by_order == "yes" %}
 from {{ cookiecutter.__package }}.order_feed import OrderFrame, QueueFrame
 {%- endif %}
-from {{ cookiecutter.__package }}.payloads import Declined, Demand, Subscribed, TradeFrame
-from {{ cookiecutter.__package }}.session import CHANNELS
+from {{ cookiecutter.__package }}.payloads import Demand, Ended, Subscribed, TradeFrame
+from {{ cookiecutter.__package }}.session import WORDS
 
 INTERVAL: Final = 100 * MILLISECOND
 
@@ -73,14 +73,14 @@ class PublicSocket:
         try:
             demand = _demand.decode(frame)
         except UNREADABLE:
-            return (send(Declined("", "", "not a demand")),)
+            return (send(Ended("", "", "not a demand")),)
         id_ = self._engine.instruments.ids_by_native(SYMBOL).get(demand.symbol)
-        if id_ is None or demand.channel not in CHANNELS:
-            return (send(Declined(demand.channel, demand.symbol, "there is no such topic")),)
+        if id_ is None or demand.channel not in WORDS.values():
+            return (send(Ended(demand.channel, demand.symbol, "there is no such topic")),)
         topic = (demand.channel, id_)
         if demand.op == "unsubscribe":
             self._topics.discard(topic)
-            return ()
+            return (send(Ended(demand.channel, demand.symbol, "as asked")),)
         self._topics.add(topic)
         return (send(Subscribed(demand.channel, demand.symbol)), *self._first(*topic))
 

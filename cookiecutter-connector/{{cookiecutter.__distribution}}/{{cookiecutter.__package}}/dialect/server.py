@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from typing import Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import {% if cookiecutter.sync in ("range", "audit") %}parse_qsl, {% endif %}urlsplit
 
 from msgspec import Struct
 from msgspec.json import Decoder, encode
@@ -32,18 +32,18 @@ from venuekit_spec import (
     ServerSession,
 )
 
-{% if cookiecutter.auth != "none" -%}
-from {{ cookiecutter.__package }}.dialect.keys import No
-{% endif -%}
 from {{ cookiecutter.__package }}.dialect.public_socket import PublicSocket
 {%- if cookiecutter.auth != "none" %}
+from {{ cookiecutter.__package }}.dialect.refusals import No
 from {{ cookiecutter.__package }}.dialect.requests import KINDS, Requests
 from {{ cookiecutter.__package }}.dialect.user_socket import UserSocket
 {%- endif %}
-from {{ cookiecutter.__package }}.dialect.writing import plain, rows
+from {{ cookiecutter.__package }}.dialect.writing import plain{% if cookiecutter.sync in ("range", "audit") %}, rows{% endif %}
 from {{ cookiecutter.__package }}.instruments import SYMBOL
 from {{ cookiecutter.__package }}.payloads import (
+{%- if cookiecutter.sync in ("range", "audit") %}
     Book,
+{%- endif %}
     Demand,
     ErrorBody,
     InstrumentList,
@@ -74,15 +74,19 @@ class VenueDialect:
     def http(self, request: HttpRequest, now: Instant) -> HttpResponse:
         """Answer a request."""
         url = urlsplit(request.url)
+{%- if cookiecutter.sync in ("range", "audit") %}
         query = dict(parse_qsl(url.query))
         id_ = self._engine.instruments.ids_by_native(SYMBOL).get(query.get("symbol", ""))
+{%- endif %}
         if request.method == "GET" and url.path == "/time":
             return _answer(ServerTime(now // MILLISECOND))
         if request.method == "GET" and url.path == "/instruments":
             return _answer(InstrumentList([_listed(each) for each in self._engine.instruments.values()]))
+{%- if cookiecutter.sync in ("range", "audit") %}
         if request.method == "GET" and url.path == "/book" and id_ is not None:
             image = self._engine.book(id_)
             return _answer(Book(query["symbol"], image.id, *rows(image)))
+{%- endif %}
 {%- if cookiecutter.auth != "none" %}
         try:
             return _answer(self._requests.answer(request, now))

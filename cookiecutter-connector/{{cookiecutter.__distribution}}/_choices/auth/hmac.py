@@ -1,4 +1,8 @@
+{% if cookiecutter.auth == "hmac_query" -%}
 """Signing: HMAC-SHA256 over the query as it is sent, with the time at its end, and the body; appended to the query."""
+{%- else -%}
+"""Signing: HMAC-SHA256 over time, method, path with query, and body, as they are sent; in headers."""
+{%- endif %}
 
 from __future__ import annotations
 
@@ -6,6 +10,9 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from typing import Final
+{%- if cookiecutter.auth == "hmac_headers" %}
+from urllib.parse import urlsplit
+{%- endif %}
 
 from msgspec import Struct
 from msgspec.json import encode
@@ -44,6 +51,7 @@ class VenueAuth:
         self._secret = credentials["api_secret"].encode()
         if not (self._key.isascii() and self._key.isprintable()):
             raise LocalError("the api_key is not plain text")
+{%- if cookiecutter.auth == "hmac_query" %}
 
     def sign(self, request: HttpRequest, now: Instant, nonce: int) -> HttpRequest:
         """The request with time and signature at the end of its query."""
@@ -54,6 +62,17 @@ class VenueAuth:
             url=f"{path}?{query}&signature={signed}",
             headers=(*request.headers, ("x-api-key", self._key)),
         )
+{%- else %}
+
+    def sign(self, request: HttpRequest, now: Instant, nonce: int) -> HttpRequest:
+        """The request with key, time and signature in headers."""
+        parts = urlsplit(request.url)
+        path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        stamp = now // MILLISECOND
+        signed = signature(self._secret, f"{stamp}{request.method}{path}{request.body.decode()}")
+        told = (("x-api-key", self._key), ("x-timestamp", str(stamp)), ("x-signature", signed))
+        return request.replace(headers=(*request.headers, *told))
+{%- endif %}
 
     def sign_call(self, request: SocketRequest, now: Instant, nonce: int) -> SocketRequest:
         """Raises `Unsupported`: no socket takes calls."""
@@ -62,7 +81,7 @@ class VenueAuth:
     def login(self, now: Instant, nonce: int, challenge: str = "") -> str | bytes | None:
         """The frame that logs the user stream in."""
         stamp = now // MILLISECOND
-        return encode(LoginFrame(self._key, stamp, signature(self._secret, f"timestamp={stamp}"))).decode()
+        return encode(LoginFrame(self._key, stamp, signature(self._secret, f"{stamp}login"))).decode()
 
     def topic_fields(self, topic: Topic, now: Instant, nonce: int) -> Mapping[str, str]:
         """Nothing: public topics need no key."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hmac
-from urllib.parse import urlsplit
+from urllib.parse import {% if cookiecutter.auth == "hmac_query" %}parse_qs, {% endif %}urlsplit
 
 from msgspec.json import Decoder
 from venuekit_spec import MILLISECOND, UNREADABLE, Credentials, HttpRequest, Instant, Secret
 
 from {{ cookiecutter.__package }}.auth import LoginFrame, signature
+from {{ cookiecutter.__package }}.dialect.refusals import No
 
 _SECRETS = {"alice": "alice-signs-on-this-machine-only", "bob": "bob-signs-on-this-machine-only"}
 
@@ -24,15 +25,6 @@ OLD, AHEAD = 5_000, 1_000
 _login = Decoder(LoginFrame)
 
 
-class No(Exception):
-    """What ends a request: a code of the venue's."""
-
-    def __init__(self, code: str, message: str, status: int = 400) -> None:
-        super().__init__(message)
-        self.code = code
-        self.status = status
-
-
 class Keys:
     """The keys of all accounts."""
 
@@ -41,11 +33,18 @@ class Keys:
     def account(self, request: HttpRequest, now: Instant) -> str:
         """The account that signed a request. Raises `No`."""
         headers = dict(request.headers)
+{%- if cookiecutter.auth == "hmac_query" %}
+        query, _, told = urlsplit(request.url).query.rpartition("&signature=")
+        stamp = parse_qs(query).get("timestamp", [""])[-1]
+        text = query + request.body.decode(errors="replace")
+        return self._checked(headers.get("x-api-key", ""), text, told, stamp, now)
+{%- else %}
         parts = urlsplit(request.url)
         path = f"{parts.path}?{parts.query}" if parts.query else parts.path
         stamp = headers.get("x-timestamp", "")
         text = f"{stamp}{request.method}{path}{request.body.decode(errors='replace')}"
         return self._checked(headers.get("x-api-key", ""), text, headers.get("x-signature", ""), stamp, now)
+{%- endif %}
 
     def login(self, frame: str | bytes, now: Instant) -> str:
         """The account that logs in. Raises `No`."""
