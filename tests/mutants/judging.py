@@ -1,14 +1,31 @@
-"""What the check that is meant for a mutant says of it."""
+"""What a mutant is, and what a check says of it."""
 
 from __future__ import annotations
 
-from tests.mutants.catalogue import Mutant
+from collections.abc import Callable
 
-from venuekit_testkit import Outcome, checks, judge
+from attrs import frozen
+
+from venuekit_testkit import Check, Outcome, Subject, checks, judge
 
 
-def caught(mutant: Mutant) -> str:
-    """Why the check fails the mutant; empty where it lets it pass."""
-    (meant,) = [check for check in checks() if check.id == mutant.check]
-    result = judge(meant, mutant.make(), ["asyncio"])
+@frozen
+class Mutant:
+    """A connector with one wrong thing. `meant` is the id of the check that must catch it."""
+
+    id: str
+    wrong: str
+    meant: str
+    make: Callable[[], Subject]
+
+
+def check_of(id_: str) -> Check:
+    """The check of that id."""
+    (found,) = [check for check in checks() if check.id == id_]
+    return found
+
+
+def caught(mutant: Mutant, id_: str = "") -> str:
+    """Why a check (by default the one that is meant for it) fails a mutant; empty where it lets it pass."""
+    result = judge(check_of(id_ or mutant.meant), mutant.make(), ["asyncio"])
     return result.reason if result.outcome is Outcome.FAILED else ""

@@ -1,135 +1,207 @@
-"""Wrapping: exchange_a with one hook's result replaced, so that one thing is wrong and everything else is as it was."""
+"""Wrapping: an installed connector in which one thing is wrong, and everything else is as it was.
+
+A *twist* takes what a hook returns and gives what stands in its place. The twists here change methods, what flows ask, are
+answered and return, or what sessions say; none of them knows a venue.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from types import SimpleNamespace
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, TypeAlias, TypeVar, cast
 
 from attrs import evolve
+from msgspec import Struct, structs
 
-import venuekit_exchange_a as honest
-from venuekit import connect, load_connector
-from venuekit_exchange_a.auth import ExchangeAAuth
-from venuekit_exchange_a.data_source import ExchangeADataSource
-from venuekit_exchange_a.market import ExchangeAMarket
-from venuekit_exchange_a.user_stream import ExchangeAUserStream
-from venuekit_spec import (
-    Credentials,
-    Description,
-    Environment,
-    Flow,
-    InstrumentTable,
-    NetworkError,
-    OrderEntry,
-    Outputs,
-    Request,
-    Response,
-    VenuekitError,
-    hookimpl,
-)
+from venuekit_spec import Connector, Description, Flow, Output, Request, Response, VenuekitError
 from venuekit_testkit import Subject
 
-VENUE = "exchange_a"
+V = TypeVar("V")
+
+Twist: TypeAlias = Callable[[Any], Any]
+"""What a hook returns -> what stands in its place."""
+
+Method: TypeAlias = Callable[..., Any]
+"""The honest method, then what it is called with -> what it returns instead."""
+
+Bend: TypeAlias = Callable[[Any], "Output | None"]
+"""What a session says -> what it says instead; None for nothing."""
 
 
 def mutant(
+    venue: str = "exchange_a",
     *,
-    source: type[ExchangeADataSource] = ExchangeADataSource,
-    signer: type[ExchangeAAuth] = ExchangeAAuth,
-    trading: type[ExchangeAMarket] = ExchangeAMarket,
-    stream: type[ExchangeAUserStream] = ExchangeAUserStream,
-    description: Description | None = None,
-    module: str = "venuekit_exchange_a",
+    describe: Callable[[Description], Description] | None = None,
+    module: str = "",
     search: tuple[str, ...] = (),
+    dialect: Twist | None = None,
+    calls: Mapping[str, Method] | None = None,
+    **twists: Twist,
 ) -> Subject:
-    """exchange_a with these in place of its own."""
-    described = description or honest.describe()
+    """The connector of a venue with these twists, by the names of hooks.
 
-    @hookimpl
-    def describe() -> Description:
-        return described
-
-    @hookimpl
-    def data_source(environment: Environment) -> ExchangeADataSource:
-        return source(environment)
-
-    @hookimpl
-    def auth(credentials: Credentials) -> ExchangeAAuth:
-        return signer(credentials)
-
-    @hookimpl
-    def market(
-        environment: Environment, instruments: InstrumentTable, order_entry: OrderEntry
-    ) -> ExchangeAMarket:
-        return trading(environment, instruments, order_entry)
-
-    @hookimpl
-    def user_stream(environment: Environment) -> ExchangeAUserStream:
-        return stream(environment)
-
-    plugin = SimpleNamespace(
-        describe=describe, data_source=data_source, auth=auth, market=market, user_stream=user_stream
+    `module` is what its entry point names instead, `dialect` a twist of the venue's side; `calls` are other hooks altogether.
+    """
+    honest = Subject.of(venue)
+    if dialect is not None:
+        honest = evolve(honest, dialect=dialect(honest.dialect))
+    connector = honest.connector
+    if describe is not None:
+        connector = evolve(connector, description=describe(connector.description))
+    if module:
+        connector = evolve(connector, installed=evolve(connector.installed, module=module))
+    hooks = cast(
+        "Connector",
+        _Hooks(
+            connector.hooks, {name: _twisted(twist) for name, twist in twists.items()} | dict(calls or {})
+        ),
     )
-    installed = evolve(load_connector(VENUE).installed, module=module)
-    return evolve(Subject.of(VENUE), connector=connect(plugin, VENUE, installed), search=search)
+    return evolve(honest, connector=evolve(connector, hooks=hooks), search=search)
 
 
-class Bent:
-    """A session whose output is bent, frame by frame."""
+class Over:
+    """Something with other methods in front of it. Each is given the honest method, then the arguments."""
 
-    def __init__(
-        self, within: Any, bend: Callable[[Any], Any], feed: Callable[..., Outputs] | None = None
-    ) -> None:
+    def __init__(self, within: Any, methods: Mapping[str, Method]) -> None:
         self._within = within
-        self._bend = bend
-        self._feed = feed
+        self._methods = methods
+
+    def __getattr__(self, name: str) -> Any:
+        honest = getattr(self._within, name)
+        method = self._methods.get(name)
+        return honest if method is None else partial(method, honest)
+
+    def __repr__(self) -> str:
+        method = self._methods.get("__repr__")
+        return repr(self._within) if method is None else str(method(self._within))
+
+
+class _Hooks:
+    """The hooks of a connector, some of them others."""
+
+    def __init__(self, within: Connector, changed: Mapping[str, Method]) -> None:
+        self._within = within
+        self._changed = changed
+
+    def __getattr__(self, name: str) -> Any:
+        hook, method = getattr(self._within, name), self._changed.get(name)
+        return hook if method is None else _Hook(hook, method)
+
+
+class _Hook:
+    """One hook that does something else, and is otherwise (to pluggy) what it was."""
+
+    def __init__(self, within: Any, method: Method) -> None:
+        self._within = within
+        self._method = method
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._within, name)
 
-    def feed(self, frame: bytes, now: int) -> Outputs:
-        told = self._within.feed(frame, now) if self._feed is None else self._feed(self._within, frame, now)
-        bent = [self._bend(output) for output in told]
-        return [output for output in bent if output is not None]
+    def __call__(self, **given: Any) -> Any:
+        return self._method(self._within, **given)
 
 
-def bent_source(bend: Callable[[Any], Any], feed: Any = None) -> type[ExchangeADataSource]:
-    """A data source whose sessions are bent."""
-
-    class Source(ExchangeADataSource):
-        def session(self, dial: Any, instruments: InstrumentTable) -> Any:
-            return Bent(super().session(dial, instruments), bend, feed)
-
-    return Source
+def _twisted(twist: Twist) -> Method:
+    return lambda honest, **given: twist(honest(**given))
 
 
-def bent_stream(bend: Callable[[Any], Any]) -> type[ExchangeAUserStream]:
-    """A user stream whose sessions are bent."""
-
-    class Stream(ExchangeAUserStream):
-        def session(self, dial: Any, instruments: InstrumentTable) -> Any:
-            return Bent(super().session(dial, instruments), bend)
-
-    return Stream
+# Twists
 
 
-def answered(flow: Flow[Any], change: Callable[[Request, Response], Response]) -> Flow[Any]:
-    """A flow whose answers are changed before it sees them; what is thrown is thrown."""
-    request = next(flow)
-    while True:
-        try:
-            response = yield request
-        except VenuekitError as error:
+def methods(**changed: Method) -> Twist:
+    """Other methods."""
+    return lambda honest: Over(honest, changed)
+
+
+def given(**changed: Callable[..., tuple[Any, ...]]) -> Twist:
+    """Other positional arguments of methods: a function of the stated ones -> the ones that are used."""
+    return methods(**{name: partial(_given, change) for name, change in changed.items()})
+
+
+def _given(change: Callable[..., tuple[Any, ...]], honest: Method, *arguments: Any, **named: Any) -> Any:
+    return honest(*change(*arguments), **named)
+
+
+def results(**changed: Callable[..., Any]) -> Twist:
+    """Other results of flows: a function of the result, and of what the method was called with."""
+    return methods(**{name: partial(_result, change) for name, change in changed.items()})
+
+
+def _result(change: Callable[..., Any], honest: Method, *arguments: Any, **named: Any) -> Flow[Any]:
+    return change((yield from honest(*arguments, **named)), *arguments)
+
+
+def talks(
+    *names: str,
+    asked: Callable[[Any], Request] = lambda request: request,
+    answered: Callable[[Any], Response] = lambda response: response,
+) -> Twist:
+    """Other requests and responses of these flows."""
+
+    def flow(honest: Method, *arguments: Any, **named: Any) -> Flow[Any]:
+        return _talk(honest(*arguments, **named), asked, answered)
+
+    return methods(**dict.fromkeys(names, flow))
+
+
+def _talk(flow: Flow[Any], asked: Callable[[Any], Request], answered: Callable[[Any], Response]) -> Flow[Any]:
+    try:
+        request = next(flow)
+        while True:
             try:
+                response = yield asked(request)
+            except VenuekitError as error:
                 request = flow.throw(error)
-            except StopIteration as end:
-                return end.value
-            continue
-        try:
-            request = flow.send(change(request, response))
-        except StopIteration as end:
-            return end.value
+            else:
+                request = flow.send(answered(response))
+    except StopIteration as end:
+        return end.value
+    finally:
+        flow.close()
 
 
-__all__ = ["Bent", "NetworkError", "answered", "bent_source", "bent_stream", "mutant"]
+def on(kind: Any, change: Callable[[Any], Any]) -> Bend:
+    """What is said of one kind is changed; None leaves it out."""
+    return lambda output: change(output) if isinstance(output, kind) else output
+
+
+def but(value: V, **changes: Any) -> V:
+    """A copy of a value with other fields."""
+    made: Any = (
+        structs.replace(value, **changes)
+        if isinstance(value, Struct)
+        else evolve(cast("Any", value), **changes)
+    )
+    return cast("V", made)
+
+
+def bent(bend: Bend) -> Twist:
+    """What sessions say of frames, bent."""
+    return sessions(feed=partial(_bend, bend))
+
+
+def _bend(bend: Bend, feed: Method, frame: bytes, now: int) -> Any:
+    said = (bend(output) for output in feed(frame, now))
+    return [output for output in said if output is not None]
+
+
+def sessions(**changed: Method) -> Twist:
+    """Sessions with other methods."""
+    return methods(session=lambda session, *given, **named: Over(session(*given, **named), changed))
+
+
+__all__ = [
+    "Bend",
+    "Over",
+    "Twist",
+    "bent",
+    "but",
+    "given",
+    "methods",
+    "mutant",
+    "on",
+    "results",
+    "sessions",
+    "talks",
+]

@@ -1,8 +1,10 @@
+import ast
 import re
+from pathlib import Path
 
 import pytest
 
-from venuekit_testkit import Check, Group, Subject, checks
+from venuekit_testkit import Check, Group, Subject, checks, groups
 from venuekit_testkit.catalogue import register
 
 
@@ -42,3 +44,16 @@ def test_an_id_is_taken_once() -> None:
 
     with pytest.raises(ValueError, match="two checks"):
         register("book-comes-live", Group.DATA, loud)
+
+
+def test_a_failure_says_what_is_wrong() -> None:
+    """No check fails without a word: each assertion has a message, but for those that only tell a type checker."""
+    silent = [
+        f"{file.name}, line {node.lineno}"
+        for file in sorted(Path(groups.__file__).parent.glob("*.py"))
+        for node in ast.walk(ast.parse(file.read_bytes()))
+        if isinstance(node, ast.Assert)
+        and node.msg is None
+        and not ast.unparse(node.test).endswith("is not None")
+    ]
+    assert not silent

@@ -122,7 +122,7 @@ def skips(results: Sequence[Result]) -> list[str]:
     """Why checks were skipped: the reasons, the most frequent first. Nothing where none was."""
     reasons = Counter(result.reason for result in results if result.outcome is Outcome.SKIPPED)
     told = [f"  {count:3}  {reason}" for reason, count in reasons.most_common()]
-    return ["\n".join(["skipped, as", *told])] if told else []
+    return ["\n".join(["skipped because", *told])] if told else []
 
 
 def summary(results: Sequence[Result]) -> str:
