@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 from typing import Any, Protocol, runtime_checkable
@@ -104,18 +105,22 @@ class OrderQueues(ActiveOrderTracker, Protocol):
 class Market(Protocol):
     """Trading, as flows. Each returns one result per item, whatever the venue does with a batch.
 
-    A connector's market may inherit from it (``class MyMarket(Market)``) and leave out what its venue does not offer. Such
-    a verb raises `Unsupported` at its first step, or returns nothing where a spot venue has nothing (`positions`, `funding`).
+    A connector's market may inherit from it (``class MyMarket(Market)``) and leave out what its venue does not offer: all but
+    the abstract verbs. What is left out raises `Unsupported` at its first step, or returns nothing where a spot venue has
+    nothing (`positions`, `funding`).
     """
 
+    @abstractmethod
     def client_order_id(self, number: int) -> str:
         """Our running number in the venue's form: unique, reversible by the store."""
         ...
 
+    @abstractmethod
     def place(self, orders: Sequence[NewOrder]) -> Flow[Sequence[Placed]]:
         """Place up to `Description.maximum_batch` orders. Never raises for one order what belongs to another."""
         ...
 
+    @abstractmethod
     def cancel(self, orders: Sequence[OrderRef]) -> Flow[Sequence[Placed]]:
         """Cancel. `Rejected` with `OrderNotFound`: it is not open; why is the reconciler's question."""
         ...
@@ -128,18 +133,22 @@ class Market(Protocol):
         """Cancel everything, or everything of these instruments; the ids that the venue says are gone."""
         return _without("way to cancel everything")
 
+    @abstractmethod
     def status(self, order: OrderRef) -> Flow[OrderReport]:
         """What the venue knows of one order. Raises `OrderNotFound`."""
         ...
 
+    @abstractmethod
     def open_orders(self, instruments: Collection[str] | None) -> Flow[Sequence[OrderReport]]:
         """All open orders, or those of these instruments."""
         ...
 
+    @abstractmethod
     def fills(self, instruments: Collection[str], since: Instant) -> Flow[Sequence[Fill]]:
         """Our executions since an instant, oldest first."""
         ...
 
+    @abstractmethod
     def balances(self) -> Flow[Sequence[Balance]]:
         """The whole account."""
         ...
@@ -162,10 +171,12 @@ class Market(Protocol):
         """The height of the venue's chain (`Description.order_life`)."""
         return _without("chain")
 
+    @abstractmethod
     def fee_rates(self, instrument: str) -> Flow[FeeRates]:
         """What this account pays."""
         ...
 
+    @abstractmethod
     def permissions(self) -> Flow[Permissions]:
         """What the key may do; a signed call that changes nothing, so that it also proves key and clock."""
         ...

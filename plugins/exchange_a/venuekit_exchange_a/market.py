@@ -38,28 +38,25 @@ from venuekit_spec import (
     MILLISECOND,
     Accepted,
     Balance,
-    BlockHeight,
     Environment,
     FeeRates,
     Fill,
     Flow,
-    FundingPayment,
     HttpRequest,
     Instant,
     InstrumentTable,
     LimitReport,
     LocalError,
     MalformedMessage,
+    Market,
     NewOrder,
     OrderEntry,
     OrderRef,
     OrderReport,
     Permissions,
     Placed,
-    Position,
     Seconds,
     SocketRequest,
-    Unsupported,
     VenueError,
     call,
     decode,
@@ -87,8 +84,8 @@ _permitted = msgspec.json.Decoder(Permitted)
 _limits = msgspec.json.Decoder(Limits)
 
 
-class ExchangeAMarket:
-    """Trading for one account. Raises `LocalError` if the environment lacks a "rest" URL."""
+class ExchangeAMarket(Market):
+    """Trading for one account: spot, without a chain and without nonces. Raises `LocalError` if there is no "rest" URL."""
 
     def __init__(
         self,
@@ -189,26 +186,6 @@ class ExchangeAMarket:
         told = decode(_balances, body, ask.BALANCES.name, venue=VENUE).balances
         return [words.balance(each, received) for each in told]
 
-    def positions(self) -> Flow[Sequence[Position]]:
-        """None: a spot venue."""
-        yield from ()
-        return ()
-
-    def funding(self, since: Instant) -> Flow[Sequence[FundingPayment]]:
-        """None: a spot venue."""
-        yield from ()
-        return ()
-
-    def set_leverage(self, instrument: str, leverage: Decimal) -> Flow[None]:
-        """Raises `Unsupported`: a spot venue."""
-        yield from ()
-        raise Unsupported("Exchange A is a spot venue and has no leverage")
-
-    def height(self) -> Flow[BlockHeight]:
-        """Raises `Unsupported`: Exchange A has no chain."""
-        yield from ()
-        raise Unsupported("Exchange A has no chain")
-
     def fee_rates(self, instrument: str) -> Flow[FeeRates]:
         """GET /v1/account/fees."""
         body, _ = yield from self._ask(ask.FEES, {"symbol": self._instruments[instrument].native[SYMBOL]})
@@ -222,11 +199,6 @@ class ExchangeAMarket:
         return Permissions(
             read=told.read, trade=told.trade, withdraw=told.withdraw, addresses=tuple(told.addresses)
         )
-
-    def burn_nonce(self, nonce: int) -> Flow[None]:
-        """Raises `Unsupported`: Exchange A has no nonces."""
-        yield from ()
-        raise Unsupported("Exchange A has no nonces to burn")
 
     def limits(self) -> Flow[LimitReport]:
         """GET /v1/account/limits."""

@@ -243,6 +243,7 @@ def test_the_block_refuses_what_the_account_cannot_pay(local: LocalB) -> None:
     local.block()
     report = local.run(local.market().status(ref(order)))
     assert (report.status, report.reason) == (OrderStatus.REJECTED, "insufficientMargin")
+    assert isinstance(report.error, InsufficientFunds)
     assert report.finality is Finality.FINAL
 
 

@@ -80,6 +80,12 @@ def error_of(failure: Failure) -> VenueError:
     return kind(failure.text or failure.label, venue=VENUE, code=failure.label)
 
 
+def end_of(label: str) -> Refused:
+    """Why a block has refused an order that was in the pool."""
+    kind = BY_LABEL.get(label, Refused)
+    return (kind if issubclass(kind, Refused) else Refused)(label, venue=VENUE, code=label)
+
+
 def raise_for_error(response: HttpResponse, label: str) -> None:
     """Return if the response is a success; otherwise raise what it means, as the table above says."""
     status, code = response.status, str(response.status)

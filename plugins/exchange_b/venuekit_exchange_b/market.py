@@ -61,16 +61,14 @@ from venuekit_spec import (
     HttpRequest,
     Instant,
     InstrumentTable,
-    LimitReport,
     MalformedMessage,
+    Market,
     NewOrder,
     OrderRef,
     OrderReport,
     Permissions,
     Placed,
     Position,
-    Seconds,
-    Unsupported,
     VenueError,
     decode,
     http,
@@ -96,8 +94,11 @@ _fundings = msgspec.json.Decoder(Fundings)
 _fees = msgspec.json.Decoder(Fees)
 
 
-class ExchangeBMarket:
-    """Trading for one account. Raises `LocalError` if a "rest" URL, a chain or the account's address is missing."""
+class ExchangeBMarket(Market):
+    """Trading for one account. An order is its terms and each cancel names its order, so nothing is amended or swept away.
+
+    Raises `LocalError` if a "rest" URL, a chain or the account's address is missing.
+    """
 
     def __init__(
         self, environment: Environment, instruments: InstrumentTable, credentials: Credentials
@@ -131,21 +132,6 @@ class ExchangeBMarket:
             part = asked[start : start + BATCH]
             placed += yield from self._act(CancelOrders(part), [cancel.order for cancel in part])
         return placed
-
-    def amend(self, order: OrderRef, *, price: Decimal | None, quantity: Decimal | None) -> Flow[Placed]:
-        """Raises `Unsupported`: an order is its terms."""
-        yield from ()
-        raise Unsupported("Exchange B cannot amend an order")
-
-    def cancel_all(self, instruments: Collection[str] | None) -> Flow[Sequence[str]]:
-        """Raises `Unsupported`: each cancel names its order."""
-        yield from ()
-        raise Unsupported("Exchange B cannot cancel everything at once")
-
-    def dead_man_switch(self, timeout: Seconds | None) -> Flow[None]:
-        """Raises `Unsupported`: orders end by their height."""
-        yield from ()
-        raise Unsupported("Exchange B has no dead man's switch")
 
     def set_leverage(self, instrument: str, leverage: Decimal) -> Flow[None]:
         """POST /v1/actions, leverage. Raises `RuleViolated` for one that is too high, or no multiple of a hundredth."""
@@ -227,11 +213,6 @@ class ExchangeBMarket:
         query = {"account": self._account, "market": self._market(instrument)}
         told, _ = yield from self._get("fees", _fees, query)
         return FeeRates(maker=amount(told.maker), taker=amount(told.taker))
-
-    def limits(self) -> Flow[LimitReport]:
-        """Raises `Unsupported`: the venue has no budgets that it tells of."""
-        yield from ()
-        raise Unsupported("Exchange B does not tell what is left of its limits")
 
     # --- how
 

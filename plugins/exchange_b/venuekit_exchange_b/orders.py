@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 
 from venuekit_exchange_b import payloads
 from venuekit_exchange_b.actions import ALL_OR_NOTHING, IMMEDIATE, NO_CLIENT, NO_HASH, STANDING, Cancel, Order
+from venuekit_exchange_b.errors import end_of
 from venuekit_exchange_b.instruments import MARKET
 from venuekit_exchange_b.payloads import VENUE, News
 from venuekit_exchange_b.quanta import AMOUNT_EXPONENT, amount, number, price_exponent, quanta, size_exponent
@@ -106,11 +107,12 @@ def report(told: payloads.OrderState, instruments: InstrumentTable, received: In
     instrument = instrument_of(told.market, instruments)
     prices, sizes = price_exponent(instrument), size_exponent(instrument)
     spent, filled = number(told.spent, prices + sizes), number(told.filled, sizes)
+    status = _known(told.status, STATUSES, "status")
     return OrderReport(
         instrument.id,
         order_id=told.order,
         client_order_id="" if told.client == NO_CLIENT else told.client,
-        status=_known(told.status, STATUSES, "status"),
+        status=status,
         filled=filled,
         remaining=number(max(told.size - told.filled, 0), sizes),
         quantity=number(told.size, sizes),
@@ -119,6 +121,7 @@ def report(told: payloads.OrderState, instruments: InstrumentTable, received: In
         side=Side.BUY if told.buy else Side.SELL,
         type=OrderType.LIMIT,
         reason=told.reason,
+        error=end_of(told.reason) if status is OrderStatus.REJECTED else None,
         finality=_known(told.finality, FINALITIES, "finality"),
         time=told.time * MILLISECOND,
         received=received,
