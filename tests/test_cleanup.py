@@ -5,7 +5,6 @@ However the ``async with`` ends, and whatever the venue does at that time; and w
 
 from __future__ import annotations
 
-import json
 import signal
 import sqlite3
 import subprocess
@@ -32,7 +31,16 @@ from venuekit.pacing import PacerRegistry
 from venuekit.trading import OrderRequest, quantise_price, quantise_quantity
 from venuekit_simulator.faults import Fault, FaultKind, Unreachable
 from venuekit_simulator.venue import LocalVenue
-from venuekit_spec import SECOND, CallKind, Capability, Instant, OrderEntry, Side, seconds_between
+from venuekit_spec import (
+    SECOND,
+    CallKind,
+    Capability,
+    Credentials,
+    Instant,
+    OrderEntry,
+    Side,
+    seconds_between,
+)
 
 VENUES: Final = ["exchange_a"]
 LATENCY: Final = 0.05
@@ -356,11 +364,13 @@ async def said(words: Iterable[str], venue: str, local: LocalVenue, address: str
         "TAPE": str(folder / "tape.jsonl"),
     }
     if "ID" in words or "--all" in words:
-        placed = await anyio.run_process(
-            command(*(given.get(word, word) for word in PLACE), "--json"),
-            cwd=ROOT,
-            env=environment(venue, folder),
-        )
-        (outcome,) = json.loads(placed.stdout)
-        given["ID"] = outcome["order"]["client_order_id"]
+        async with open_exchange(
+            venue,
+            pairs=[instrument.id],
+            environment=given["PLACE"],
+            credentials=Credentials(credentials(venue).fields),  # of the account `main`, as commands have it
+        ) as exchange:
+            await exchange.wait_live()
+            placed = await exchange.place(resting(exchange))
+        given["ID"] = placed.order.client_order_id
     return [given.get(word, word) for word in words]

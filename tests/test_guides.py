@@ -22,6 +22,7 @@ def reader(anyio_backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     reader.close()
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio", pytest.param("trio", marks=pytest.mark.soak)])
 def test_the_users_guide_runs(reader: Reader) -> None:
     """Every block of the user's guide does what it says, against a venue on this machine."""
     assert reader.follow(DOCS / "users-guide.md") >= 40

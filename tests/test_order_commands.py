@@ -323,6 +323,21 @@ def test_a_terminal_gets_a_table(venuekit_command: Command, monkeypatch: pytest.
     assert [word for word in drawn.split() if word[0].isalnum()] == plain.split()
 
 
+# --- prune
+
+
+def test_what_is_over_is_pruned_and_what_is_open_is_not(venue: LocalVenue, venuekit_command: Command) -> None:
+    """`order prune` forgets a cancelled order of our store and keeps the open one; a young one only where it is told to."""
+    for _ in range(2):
+        assert venuekit_command(*PLACE).code == 0
+    gone, kept = held(venue)
+    assert venuekit_command("order", "cancel", "exchange_a", gone).code == 0
+    assert venuekit_command("order", "prune", "exchange_a", "--days", "1").out.startswith("0 orders")
+    assert venuekit_command("order", "prune", "exchange_a", "--days", "0").out.startswith("1 orders")
+    listed = venuekit_command("order", "list", "exchange_a", "--all", "--json").json
+    assert [each["client_order_id"] for each in listed] == [kept]
+
+
 # --- doctor
 
 
@@ -343,6 +358,21 @@ def test_a_doctor_finds_all_well(venuekit_command: Command) -> None:
     assert (facts["permissions"]["trade"], facts["permissions"]["withdraw"]) == (True, False)
     assert facts["rate limits"]["pools"]["weight"]["used"] > 0
     assert len(venuekit_command("doctor", "exchange_a").out.splitlines()) < 24
+
+
+def test_a_doctor_of_a_chain(venuekit_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exchange B: a wallet instead of a key, frames that are packed, and nothing that the doctor stumbles over."""
+    local = LocalVenue(load_dialect("exchange_b"), clock=SystemClock(), flow=False)
+    monkeypatch.setattr(venuekit.exchange, "NetworkTransports", SimpleNamespace(on=lambda _clock: local))
+    for field, value in key(local).items():
+        monkeypatch.setenv(f"VENUEKIT_EXCHANGE_B_{field.upper()}", value)
+    ended = venuekit_command("doctor", "exchange_b", "--json")
+    assert ended.code == 0, ended.out
+    assert {"instruments", "socket", "credentials", "key lock", "permissions"} <= {
+        what for what, verdict in verdicts(ended).items() if verdict == "ok"
+    }
+    assert "failed" not in verdicts(ended).values()
+    assert not any(value in ended.out for value in key(local).values())
 
 
 def test_a_doctor_writes_nothing(venue: LocalVenue, venuekit_command: Command) -> None:

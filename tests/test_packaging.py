@@ -48,11 +48,11 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def elsewhere(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bin folder of an environment that has the core and one connector, and nothing that links to this repository."""
     home = tmp_path_factory.mktemp("elsewhere") / "venv"
-    venv.create(home, with_pip=True, symlinks=True)
+    venv.create(home, symlinks=True)
     # Files, not names: nobody asks an index for a name that is ours.
     ours = [file for package in INSTALLED for file in wheels.glob(f"{package}-[0-9]*.whl")]
-    pip = [str(home / "bin/pip"), "install", "-qq", "--no-compile", "--disable-pip-version-check"]
-    subprocess.run([*pip, *ours], check=True)
+    pip = [sys.executable, "-m", "pip", "--python", str(home / "bin/python"), "install"]
+    subprocess.run([*pip, "-qq", "--no-compile", "--disable-pip-version-check", *ours], check=True)
     return home / "bin"
 
 

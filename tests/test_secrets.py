@@ -239,7 +239,8 @@ async def test_over_the_network(
     """Over TCP: the logs of every library, the store with its write-ahead log, locks, notes; then the server is killed."""
     process, address = server
     claims = load_connector(venue).description.capabilities
-    for way in [way for way, claim in WAYS.items() if claim in claims]:
+    ways = [way for way, claim in WAYS.items() if claim in claims]
+    for way in reversed(ways):  # by request last: that the server is gone is known at once
         network = NetworkTransports.on(SystemClock())
         transports = NetworkTransports(
             LearningHttp(network.http, hunt), LearningSockets(network.websockets, hunt)
@@ -256,7 +257,7 @@ async def test_over_the_network(
             await exchange.wait_live()
             await reconciled(exchange)
             await trade(exchange)
-            if way is list(WAYS)[-1]:
+            if way is ways[0]:
                 process.kill()
                 await attempt(hunt, partial(trade, exchange))
                 assert hunt.errors

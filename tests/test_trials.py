@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import product
+from typing import Any, Final
+
+import anyio
 import pytest
 from tests.trials import crash
 from tests.trials.outage import UNKNOWNS, answerless, outage
@@ -11,12 +16,33 @@ from venuekit_simulator.faults import Unreachable
 
 pytestmark = pytest.mark.anyio
 
-VENUES = ("exchange_a", "exchange_b")
-ENTRIES = [(venue, entry) for venue in VENUES for entry in ways(venue)]
+VENUES: Final = ("exchange_a", "exchange_b")
+LOOPS: Final = ("asyncio", "trio")
+AWAY: Final = {"resting": "0.005", "crossing": "-0.015"}
 
 
-@pytest.mark.parametrize("how", Unreachable)
-@pytest.mark.parametrize(("venue", "order_entry"), ENTRIES)
+def spread(cases: Iterable[tuple[tuple[Any, ...], Iterable[tuple[Any, ...]]]]) -> list[Any]:
+    """Cases with the ways that each may go: one of them in every run, taking turns, the others in a soak."""
+    found = []
+    for number, (case, may) in enumerate(cases):
+        every = list(may)
+        for way in every:
+            often = way == every[number % len(every)]
+            found.append(pytest.param(*case, *way, marks=() if often else pytest.mark.soak))
+    return found
+
+
+OUTAGES: Final = spread(
+    ((venue, how), product(ways(venue), LOOPS)) for venue, how in product(VENUES, Unreachable)
+)
+ANSWERS: Final = spread(
+    ((venue, entry, fault), product(AWAY, LOOPS))
+    for venue in VENUES
+    for entry, fault in product(ways(venue), UNKNOWNS)
+)
+
+
+@pytest.mark.parametrize(("venue", "how", "order_entry", "anyio_backend"), OUTAGES)
 async def test_an_hour_out_of_reach_fails_no_order(venue: str, order_entry: str, how: Unreachable) -> None:
     """While nobody can be asked no order is taken for over, and after the return both sides agree on all of them."""
     result = await outage(venue, how, order_entry)
@@ -25,23 +51,22 @@ async def test_an_hour_out_of_reach_fails_no_order(venue: str, order_entry: str,
     assert result.found.orders >= 5
 
 
-@pytest.mark.parametrize("away", ["0.005", "-0.015"], ids=["resting", "crossing"])
-@pytest.mark.parametrize("fault", UNKNOWNS)
-@pytest.mark.parametrize(("venue", "order_entry"), ENTRIES)
+@pytest.mark.parametrize(("venue", "order_entry", "fault", "kind", "anyio_backend"), ANSWERS)
 async def test_an_answer_that_goes_astray_is_settled(
-    venue: str, order_entry: str, fault: str, away: str
+    venue: str, order_entry: str, fault: str, kind: str
 ) -> None:
     """However the answer to a placement is lost, its order ends up as what the venue holds."""
-    result = await answerless(venue, fault, order_entry, away)
+    result = await answerless(venue, fault, order_entry, AWAY[kind])
     assert result.found.problems == []
     assert result.found.orders == 1
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])  # the venue's server knows no other
-@pytest.mark.parametrize("venue", VENUES)
-async def test_a_killed_client_finds_every_order_again(venue: str) -> None:
+async def test_a_killed_client_finds_every_order_again() -> None:
     """After SIGKILL at a random moment under faults and a restart, store and venue agree; every intent was on disk in time."""
-    await killed(venue, 3)
+    async with anyio.create_task_group() as tasks:  # most of it is waiting until absence is a proof
+        for venue in VENUES:
+            tasks.start_soon(killed, venue, 2)
 
 
 @pytest.mark.soak

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.anyio
 BRIEF: Final = 160
 """Frames of a short stretch."""
 
-SAMPLES: Final = 3
+SAMPLES: Final = 2
 """At how many frames of a stretch each kind of fault is tried. Of the families in `PROVEN`, which differ in how a venue says
 it more than in what the core does, at fewer; and fewer examples are made up."""
 
@@ -41,7 +41,7 @@ TOO_SHORT: Final = frozenset({"GATEIO_SPOT_*"})
 """Recordings of so few frames that half of them has no room for a fault and its repair."""
 
 FEWER: Final = 1
-EXAMPLES: Final = 4
+EXAMPLES: Final = 3
 
 CROSSED: Final = "the book is crossed"
 """How a book that lost something without a sequence may be found out before its checksum shows it."""
@@ -284,8 +284,8 @@ LATE_ANSWERS: Final = frozenset({"DYDX_V3_*"})
 repair, a lost frame and a late answer look the same, so a second fault can go unnoticed for as long."""
 
 
-repeated = pytest.mark.parametrize("times", [1, pytest.param(4, marks=pytest.mark.soak)])
-"""A few examples in every run, several times as many in a soak."""
+repeated = pytest.mark.parametrize("times", [1, pytest.param(8, marks=pytest.mark.soak)])
+"""A few examples in every run, many times as many in a soak."""
 
 
 def stretches(without: frozenset[str] = frozenset()) -> list[Any]:
@@ -314,7 +314,7 @@ def test_any_fault(feed: Feed, path: Path, middle: bool, times: int) -> None:
     """One fault of any kind anywhere: no book is wrong and LIVE, every book is LIVE in the end, no other is touched."""
     stretch = load(feed, path).brief(BRIEF, middle=middle)
 
-    @settings(max_examples=times * (15 if feed in FEEDS else EXAMPLES), deadline=None)
+    @settings(max_examples=times * (8 if feed in FEEDS else EXAMPLES), deadline=None)
     @given(any_fault(stretch), st.sampled_from([0, 1, 10]), st.sampled_from(LOOPS))
     def run(fault: Fault, latency: int, loop: str) -> None:
         outcome = anyio.run(lambda: trial(stretch, fault, latency=latency), backend=loop)
@@ -332,7 +332,7 @@ def test_many_faults(feed: Feed, path: Path, middle: bool, times: int) -> None:
     """Faults upon faults, also while a repair is under way: no book is wrong and LIVE, every book is LIVE in the end."""
     stretch = load(feed, path).brief(BRIEF, middle=middle)
 
-    @settings(max_examples=times * (10 if feed in FEEDS else EXAMPLES), deadline=None)
+    @settings(max_examples=times * (6 if feed in FEEDS else EXAMPLES), deadline=None)
     @given(
         st.lists(any_fault(stretch), min_size=2, max_size=5),
         st.sampled_from([0, 1, 10, 60]),

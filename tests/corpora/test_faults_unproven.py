@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import cycle
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +12,7 @@ from tests.corpora.disturbances import Fault, Kind
 from tests.corpora.faulty import trial
 from tests.corpora.feeds import Feed
 from tests.corpora.feeds_unproven import AUDITED, REPLACED, audit_bound
-from tests.corpora.recordings import recordings
+from tests.corpora.recordings import LOOPS, recordings
 from tests.corpora.stretches import Stretch, load
 from tests.corpora.watching import Proof
 
@@ -27,13 +28,13 @@ SAMPLES: Final = 3
 
 
 def each_of(feeds: tuple[Feed, ...]) -> pytest.MarkDecorator:
-    """Every recording of these feeds, as the parameters of a test."""
+    """Every recording of these feeds, on one event loop each, in turns, as the parameters of a test."""
+    every = [(feed, each) for feed in feeds for each in recordings(feed.recordings)]
     found = [
-        pytest.param(feed, *each.values, id=each.id, marks=each.marks)
-        for feed in feeds
-        for each in recordings(feed.recordings)
+        pytest.param(feed, *each.values, loop, id=f"{each.id}-{loop}", marks=each.marks)
+        for (feed, each), loop in zip(every, cycle(LOOPS), strict=False)
     ]
-    return pytest.mark.parametrize(("feed", "path"), found)
+    return pytest.mark.parametrize(("feed", "path", "anyio_backend"), found)
 
 
 def samples(feed: Feed, path: Path, *, middle: bool = True) -> Iterator[tuple[Stretch, str, int]]:

@@ -11,6 +11,7 @@ import re
 import traceback
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, cast
 from urllib.parse import quote_plus
@@ -172,16 +173,16 @@ class Log(logging.Handler):
             self._hunt.search("the log", line)
 
 
-def forms(value: str) -> Iterator[bytes]:
+@cache
+def forms(value: str) -> frozenset[bytes]:
     """How a value may stand in a text: as it is, percent-encoded, in base64 at any offset, in hexadecimal."""
     plain = value.encode()
-    yield plain
-    yield quote_plus(value).encode()
-    yield plain.hex().encode()
-    for encode in (b64encode, urlsafe_b64encode):
-        for offset in range(3):
-            coded = encode(b"\0" * offset + plain)
-            yield coded[(0, 4, 4)[offset] : -4]
+    coded = {
+        encode(b"\0" * offset + plain)[(0, 4, 4)[offset] : -4]
+        for encode in (b64encode, urlsafe_b64encode)
+        for offset in range(3)
+    }
+    return frozenset({plain, quote_plus(value).encode(), plain.hex().encode(), *coded})
 
 
 def reached(place: str, root: object) -> Iterator[tuple[str, object]]:
