@@ -29,7 +29,15 @@ from venuekit.drivers.flows import FlowRunner
 from venuekit.drivers.httpx_http import HttpxTransport
 from venuekit.pacing import Pacer, PacerRegistry
 from venuekit.tapes import Header, Recorder, TapeDamaged, open_tape
-from venuekit_spec import SECOND, Instant, InstrumentTable, LocalError, NetworkError
+from venuekit_spec import (
+    SECOND,
+    Instant,
+    InstrumentTable,
+    LocalError,
+    NetworkError,
+    UnknownInstrument,
+    VenuekitError,
+)
 from venuekit_testkit import Subject
 from venuekit_testkit.cassettes import (
     CassetteRules,
@@ -205,6 +213,14 @@ def test_nothing_is_overwritten(pair: Pair, name: str, tmp_path: Path) -> None:
     assert [file.read_text("utf-8") for file in tmp_path.iterdir()] == ["mine"]
 
 
+def test_a_cassette_in_no_folder_is_refused(pair: Pair, tmp_path: Path) -> None:
+    """It is told before anything is recorded, and no file is left behind."""
+    header = Header(venue=pair.subject.venue)
+    with pytest.raises(LocalError, match="there is no folder"):
+        Recorder(tmp_path / "pair.jsonl", SystemClock(), header, cassette=tmp_path / "none" / "pair.yaml")
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_command_line_makes_and_plays_both(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """`venuekit record --cassette` tells both files, and `venuekit replay` shows the book that was there."""
     seen: list[Table] = []
@@ -256,18 +272,23 @@ def test_the_page_s_example_runs(pytester: pytest.Pytester) -> None:
     assert result.parseoutcomes() == {"passed": 4}
 
 
-def test_a_recording_that_never_began_leaves_no_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Where the venue could not be reached both names are free for the next try."""
+@pytest.mark.parametrize(
+    "error", [NetworkError("nobody knows"), UnknownInstrument("no instrument 'BTC-USTD'")]
+)
+def test_a_recording_that_never_began_leaves_no_file(
+    error: VenuekitError, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Where the venue could not be reached, or does not know the pair, both names are free for the next try."""
     tape, cassette = tmp_path / "pair.jsonl", tmp_path / "pair.yaml"
 
     @asynccontextmanager
     async def opened(_: LoadedConnector, *, record: Path, cassette: Path, **__: object) -> AsyncIterator[Any]:
         with Recorder(record, SystemClock(), Header(venue="exchange_a"), cassette=cassette):
-            raise NetworkError("nobody knows")
+            raise error
         yield
 
     monkeypatch.setattr(record_command, "open_exchange", opened)
     arguments = ["exchange_a", "BTC-USDT", "-o", str(tape), "--cassette", str(cassette)]
     ended = CliRunner().invoke(record_command.command, arguments)
-    assert isinstance(ended.exception, NetworkError)
+    assert ended.exception is error
     assert not list(tmp_path.iterdir())

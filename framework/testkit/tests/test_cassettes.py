@@ -6,10 +6,12 @@ import gzip
 import hashlib
 import hmac
 import json
+import re
 import secrets
 import socket
+import zlib
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,6 +21,7 @@ from time import time_ns
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 import vcr  # type: ignore[import-untyped]
 import yaml  # type: ignore[import-untyped]
@@ -342,10 +345,33 @@ def test_an_attempt_that_is_hushed_up_fails_at_the_end() -> None:
         opened.connect(("127.0.0.1", 9))
 
 
-def test_names_are_not_looked_up() -> None:
-    """A look-up of a name is network too."""
-    with pytest.raises(BaseException, match=r"getaddrinfo 'example\.com'"), no_network():
-        socket.getaddrinfo("example.com", 443)
+LOOKED_UP: dict[str, Callable[[], object]] = {
+    "getaddrinfo 'example.com'": lambda: socket.getaddrinfo(host="example.com", port=443),
+    "gethostbyname 'example.com'": lambda: socket.gethostbyname("example.com"),
+    "gethostbyname_ex 'example.com'": lambda: socket.gethostbyname_ex("example.com"),
+    "gethostbyaddr '192.0.2.1'": lambda: socket.getfqdn("192.0.2.1"),
+}
+
+
+@pytest.mark.parametrize("told", LOOKED_UP)
+def test_names_are_not_looked_up(told: str) -> None:
+    """A look-up of a name or an address is network too, by whichever function it is made."""
+    with pytest.raises(BaseException, match=re.escape(told)), no_network():
+        LOOKED_UP[told]()
+
+
+@pytest.mark.anyio
+async def test_an_allowed_name_is_reached() -> None:
+    """What an allowed name stands for may be connected to, and an open connection may send its buffers in any way."""
+    with toy_venue() as (address, toy), no_network([r"localhost"]):
+        port = int(address.rpartition(":")[2])
+        async with await anyio.connect_tcp("localhost", port) as stream:
+            await stream.send(b"GET /nowhere HTTP/1.1\r\n\r\n")
+            assert (await stream.receive()).startswith(b"HTTP/1.1 404")
+        with socket.create_connection(("localhost", port)) as opened:
+            opened.sendmsg([b"GET /again HTTP/1.1\r\n", b"connection: close\r\n\r\n"])
+            assert opened.recv(12) == b"HTTP/1.1 404"
+        assert toy.seen == ["/nowhere", "/again"]
 
 
 @pytest.mark.parametrize(
@@ -395,6 +421,17 @@ PLANTED: dict[str, Any] = {
     "base64 of an unknown one": {
         "response": {"body": {"string": '{"x":"dGhpcyBpcyBhIHNpZ25hdHVyZSBvZiAzMg=="}'}}
     },
+    "base64 of few bytes": {"response": {"body": {"string": '{"x":"6CNU+tYdvuNkVE7yaFl6yQ=="}'}}},
+    "base64 with slashes": {
+        "response": {"body": {"string": '{"x":"aB3/cD4+eF5\\/gH6/iJ7+kL8/mN9/oP0+qR1/sT2="}'}}
+    },
+    "a name in an answer": {"response": {"body": {"string": f'{{"{RANDOM}":1}}'}}},
+    "a known name in an answer": {"response": {"body": {"string": f'{{"{KEY}":{{"otp":"hushhush"}}}}'}}},
+    "who asks": {"request": {"uri": "http://me:hushhush@x/y"}},
+    "hexadecimal in a path": {"request": {"uri": f"http://x/ws/{hashlib.sha256(b'x').hexdigest()}"}},
+    "small letters": {"request": {"uri": "http://x/ws/pqia91ma19a5s61cv6a81va65sdf19v8a65a1a5s61cv6a8"}},
+    "a private key": {"response": {"body": {"string": "-----BEGIN EC PRIVATE KEY-----\nMHcC"}}},
+    "a packed answer": {"response": {"body": {"string": gzip.compress(f'{{"x":"{RANDOM}"}}'.encode())}}},
 }
 
 
@@ -424,6 +461,10 @@ FRAMES: dict[str, dict[str, Any]] = {
     "a compressed frame": {
         "enc": "base64",
         "payload": b64encode(gzip.compress(b'{"listenKey":"abc"}')).decode(),
+    },
+    "what looks drawn, compressed": {
+        "enc": "base64",
+        "payload": b64encode(zlib.compress(f'{{"x":["{RANDOM}"]}}'.encode())[2:-4]).decode(),
     },
     "a frame in base64": {"enc": "base64", "payload": b64encode(b'\xff"signature":"abc"').decode()},
     "what is no record": {"tape": 1, "by": f"{SECRET}"},
@@ -461,6 +502,8 @@ def test_what_is_planted_on_a_tape_is_found(where: str, compress: Any, tmp_path:
         "http://127.0.0.1:8701/api/v1/instruments/BTC-USDT/open_orders",
         '{"time":1700000000000000000,"client_order_id":"vk-0000000000000007"}',
         f'{{"hash":"0x{"ab" * 32}","users":["0x{"1f" * 20}"]}}',
+        '{"address":"dydx199tqg4wdlnu4qjlxchpd7seg454937hjrknju4"}',
+        '{"quantums":"340282366920938463463374607431768211456"}',
         '{"op":"login","args":"REDACTED"}',
     ],
 )
@@ -480,6 +523,7 @@ def test_what_holds_a_secret_is_neither_written_nor_replayed(recorded: Recorded,
     leaky = vcr.VCR(record_mode=RecordMode.ALL)
     configure(leaky, RULES, SECRETS)
     leaky.before_record_response = None
+    before = httpx.AsyncHTTPTransport.handle_async_request
     with (
         toy_venue() as (address, _),
         pytest.raises(BaseException, match="is not written: it holds what looks secret"),
@@ -488,3 +532,6 @@ def test_what_holds_a_secret_is_neither_written_nor_replayed(recorded: Recorded,
     ):
         anyio.run(converse, conversation(f"http://{address}"))
     assert not fresh.exists()
+    assert httpx.AsyncHTTPTransport.handle_async_request is before, (
+        "the next test has no cassette of this one"
+    )

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from venuekit_testkit import plugin
+
 ON = """
 [pytest]
 venuekit_cassettes = exchange_a
@@ -138,6 +140,34 @@ def test_where_it_is_on(pytester: pytest.Pytester) -> None:
     assert "hushhush" not in printed
 
 
+def test_what_cannot_be_read_is_told_without_its_text(pytester: pytest.Pytester) -> None:
+    """A damaged cassette is told by its line, and nothing of it is shown; what a crash has left is searched like the rest."""
+    pytester.makeini(ON)
+    planted(pytester.path / "recorded")
+    folder = pytester.path / "recorded"
+    folder.joinpath("damaged.yaml").write_text("interactions:\n- 'x: hushhush", "utf-8")
+    folder.joinpath("leaky.yaml").rename(folder / "left.yaml.part")
+    folder.joinpath("leaky.jsonl.gz").rename(folder / "left.jsonl.gz.part")
+    _, printed = run(pytester, "recorded")
+    assert "damaged.yaml: it is no YAML from line 2 on" in printed
+    for name in ("left.yaml.part", "left.jsonl.gz.part"):
+        assert f"{name}: it holds what looks secret" in printed
+    assert "hushhush" not in printed
+
+
+def test_the_template_of_the_scaffold_is_no_test(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the wheel the template lies beside the suite: what is called a test in there is not collected."""
+    pytester.makeini(OFF)
+    pytester.makepyfile(test_own="def test_own(): pass")
+    template = pytester.mkdir("template")
+    template.joinpath("test_choice.py").write_text("{% if trading %}", "utf-8")
+    monkeypatch.setattr(plugin, "TEMPLATE", template)
+    outcomes, _ = run(pytester)
+    assert outcomes == {"passed": 1}
+
+
 def test_where_it_is_off(pytester: pytest.Pytester) -> None:
     """A project that does not ask for it is left alone: nothing is blocked and nothing is searched."""
     pytester.makeini(OFF)
@@ -174,6 +204,16 @@ def test_a_connector_records_and_replays(pytester: pytest.Pytester) -> None:
     assert outcomes["errors"] == 1
     assert "test_asks[P1].yaml is not written: it holds what looks secret" in printed
     assert file.read_text("utf-8") == recorded
+
+
+def test_only_the_command_line_records(pytester: pytest.Pytester) -> None:
+    """A recording mode that a configuration or a mark names opens no network: nobody asked for a recording."""
+    pytester.makeini(ON)
+    mark = "\npytestmark = pytest.mark.vcr(record_mode='once')\n"
+    pytester.makepyfile(test_network=NETWORK + mark)
+    outcomes, printed = run(pytester)
+    assert outcomes == {"passed": 1, "failed": 2, "errors": 2}
+    assert "FAILED test_network.py::test_reaches" in printed
 
 
 def test_a_mark_names_the_venue_of_one_module(pytester: pytest.Pytester) -> None:

@@ -49,6 +49,8 @@ COLUMNS: Final = (
     "order id",
 )
 DAY: Final[Seconds] = 86_400.0
+FOREVER: Final = 36_500.0
+"""Days. An instant of nanoseconds does not reach back much farther."""
 NUMBERS: Final = ("price", "quantity", "filled")
 STYLES: Final = {"buy": "green", "sell": "red", "unknown": "bold yellow", "rejected": "red"}
 
@@ -274,7 +276,10 @@ def _store_of(where: Where, connector: LoadedConnector) -> Path | None:
 @command.command("prune", short_help="forget what has been over for long")
 @on_account
 @click.option(
-    "--days", type=click.FloatRange(min=0), required=True, help="What has changed since then is kept."
+    "--days",
+    type=click.FloatRange(min=0, max=FOREVER),
+    required=True,
+    help="What has changed since then is kept.",
 )
 def prune(where: Where, days: float) -> None:
     """Forget the orders of our store for VENUE that are complete and have not changed for so many days, with their fills.

@@ -12,7 +12,7 @@ from venuekit.cli.account import account_option, credentials_option, environment
 from venuekit.cli.terminal import run, tell
 from venuekit.exchange import open_exchange
 from venuekit.loader import LoadedConnector, load_connector
-from venuekit_spec import Credentials, NetworkError
+from venuekit_spec import Credentials, NetworkError, UnknownInstrument
 
 
 @click.command("record", short_help="tape a session into a file")
@@ -62,10 +62,10 @@ def command(
         connector = load_connector(venue)
         keys = feed_credentials(connector, credentials, account)
         run(partial(_record, connector, pairs, output, cassette, environment, keys, wanted, variant, seconds))
-    except NetworkError:
+    except (NetworkError, UnknownInstrument):
         if not begun:
             for file in files:
-                file.unlink(missing_ok=True)  # it holds nothing but failures; the next try may have the name
+                file.unlink(missing_ok=True)  # no frame was recorded; the next try may have the name
         raise
     finally:
         for file in files:

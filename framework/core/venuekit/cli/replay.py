@@ -14,11 +14,17 @@ import anyio
 import click
 from attrs import asdict
 
+from venuekit.broadcast import Subscription
+from venuekit.cli.terminal import tell
+from venuekit.events import Event, FrameRefused, SnapshotFailed, TopicRefused
 from venuekit.exchange import Exchange
 from venuekit.replay import Replay, open_replay
 from venuekit.tapes import Record
+from venuekit.tapes.player import OnRecord
 
 FRAMES_PER_SECOND = 20
+
+FAILURES = (FrameRefused, SnapshotFailed, TopicRefused)
 
 
 @click.command("replay", short_help="play a tape through the same code as live")
@@ -61,12 +67,31 @@ async def _replay(
 ) -> None:
     async with open_replay(tape, sidecar=sidecar, venue=venue, pairs=pairs) as replay:
         if quiet:
-            await replay.play(speed)
+            await _play(replay, speed)
             click.echo(json.dumps(_result(replay, depth), indent=2))
         else:
             await _show(replay, speed, depth)
         if replay.player.tape.truncated:
             click.echo(f"{tape} was cut off: what it holds up to there was played", err=True)
+
+
+async def _play(replay: Replay, speed: float | None, on_record: OnRecord | None = None) -> None:
+    """Play, and tell afterwards what failed: of each kind and topic the last."""
+    events: Subscription[Event] | None = None
+
+    def listen(index: int | None, record: Record) -> None:
+        nonlocal events
+        if events is None and replay.opened:
+            events = replay.exchange.events()
+        if on_record is not None:
+            on_record(index, record)
+
+    await replay.play(speed, listen)
+    if events is not None:
+        events.close()
+        failed = [event async for event in events if isinstance(event, FAILURES)]
+        for event in {(type(event), getattr(event, "topic", None)): event for event in failed}.values():
+            tell(event)
 
 
 async def _show(replay: Replay, speed: float | None, depth: int) -> None:
@@ -98,15 +123,15 @@ async def _show(replay: Replay, speed: float | None, depth: int) -> None:
                 progress.update(bar, completed=replay.player.records)
                 live.update(picture(), refresh=True)
 
-            await replay.play(speed, _now_and_then(draw))
+            await _play(replay, speed, _now_and_then(draw))
     else:
-        await replay.play(speed)
+        await _play(replay, speed)
     for pair in replay.pairs:
         console.print(ladder(replay.exchange.books[pair], depth))
     console.print(summary(replay.exchange, replay.player.records), crop=False)
 
 
-def _now_and_then(draw: Callable[[], None]) -> Callable[[int | None, Record], None]:
+def _now_and_then(draw: Callable[[], None]) -> OnRecord:
     """Draw no more often than the eye sees; a replay runs a hundred times faster."""
     drawn = 0.0
 

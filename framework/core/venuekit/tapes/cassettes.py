@@ -72,15 +72,20 @@ def cassette_form() -> CassetteForm:
     raise LocalError(MISSING)
 
 
+def on_disk(path: Path) -> Path:
+    """The file that has a cassette: the one of its name, or what a recorder that crashed has left (``.part``)."""
+    unfinished = path.with_name(path.name + ".part")
+    return unfinished if unfinished.exists() and not path.exists() else path
+
+
 def read_cassette(path: Path) -> Sequence[Taken]:
     """The exchanges of a cassette, also of one whose recorder crashed (``.part``).
 
     Raises `ValueError` with the reason where it is missing or unreadable, and `LocalError` where no form is installed.
     """
     form = cassette_form()
-    unfinished = path.with_name(path.name + ".part")
     try:
-        return form.read(unfinished if unfinished.exists() and not path.exists() else path)
+        return form.read(on_disk(path))
     except OSError as error:
         raise ValueError(f"its cassette {path.name} cannot be read: {error.strerror or error}") from None
     except ValueError as error:

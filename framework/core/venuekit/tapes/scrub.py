@@ -160,7 +160,8 @@ class Scrubber:
 
     def frame(self, frame: bytes) -> bytes:
         """A frame or a body without its secrets; the very same object where there are none."""
-        if is_binary(frame) and self._hides(frame):
+        plain = inflated(frame)
+        if plain is not None and self.frame(plain) != plain:
             return _TOKEN
         trace = _trace(frame)
         if self._holds_known(trace, frame):
@@ -223,16 +224,6 @@ class Scrubber:
             if known in trace:
                 return True
         return any(piece in data for piece in self._traceless)
-
-    def _hides(self, data: bytes) -> bool:
-        """Whether compressed bytes hold anything that would be replaced."""
-        for window in _COMPRESSIONS:
-            try:
-                plain = zlib.decompressobj(window).decompress(data, _INFLATED_MOST)
-            except zlib.error:
-                continue
-            return self.frame(plain) != plain
-        return False
 
     def _without_known(self, data: bytes) -> bytes:
         while any(form in data for form in self._known):
@@ -299,6 +290,18 @@ class Scrubber:
         if name in _LASTING:
             self.learn(unquote(value[1].decode("utf-8", "replace")))
         return value.start(1), value.end(1), _TOKEN
+
+
+def inflated(frame: bytes) -> bytes | None:
+    """What a compressed frame says (gzip, zlib, raw deflate); None for one that is text, or no such thing."""
+    if not is_binary(frame):
+        return None
+    for window in _COMPRESSIONS:
+        try:
+            return zlib.decompressobj(window).decompress(frame, _INFLATED_MOST)
+        except zlib.error:
+            continue
+    return None
 
 
 def is_secret_name(name: str) -> bool:

@@ -74,7 +74,9 @@ class CassetteFile:
         try:
             content = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  # both are safe
         except yaml.YAMLError as error:
-            raise ValueError(f"it is no YAML: {error}") from None
+            mark = getattr(error, "problem_mark", None)  # the error itself may quote the text
+            where = f" from line {mark.line + 1} on" if mark is not None else ""
+            raise ValueError(f"it is no YAML{where}") from None
         if not isinstance(content, dict) or not isinstance(content.get("interactions"), list):
             raise ValueError("it has no list of interactions")  # noqa: TRY004  # whatever it is, it is no cassette
         return content

@@ -5,8 +5,9 @@ mark ``recordings("my_venue")``, which a repository of several venues uses. Then
 
 1. Tests marked ``vcr`` are recorded and replayed by our rules. Mode, mark and names are pytest-recording's. One cassette serves
    all event loops: it is recorded on the first of them, and its name has none. A test that fails keeps the old cassette.
-2. No test reaches a network, unless it is being recorded. ``block_network(allowed_hosts=[...])``, ``--allowed-hosts`` and the
-   fixture `allowed_hosts` say which hosts it may reach all the same, this machine included.
+2. No test reaches a network, unless it is being recorded, which ``--record-mode`` alone decides: a mode in ``vcr_config`` or a
+   mark opens nothing, since then nobody would look for the secrets in use. ``block_network(allowed_hosts=[...])``,
+   ``--allowed-hosts`` and the fixture `allowed_hosts` say which hosts it may reach all the same, this machine included.
 3. A cassette is searched for secrets before it is written and before it is replayed. Every recording in the folders of the
    tests (cassettes, tapes, sidecars) is an item of its own, which fails where something is found.
 """
@@ -123,7 +124,7 @@ def _venuekit_recordings(
             from venuekit_testkit.cassettes.recording import whole_urls
 
             stack.enter_context(whole_urls())
-        if vcr is None or vcr.record_mode == "none":
+        if vcr is None or vcr.record_mode == "none" or not _recording(request.config):
             stack.enter_context(no_network(request.getfixturevalue("allowed_hosts") or ()))
         yield
 
@@ -139,10 +140,11 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 
 def _recorded(path: Path) -> bool:
-    """Whether a file is a tape or a cassette."""
-    if path.name.endswith(_TAPES):
+    """Whether a file is a tape or a cassette, also one that a crash left unfinished."""
+    name = path.name.removesuffix(".part")
+    if name.endswith(_TAPES):
         return True
-    return path.suffix in _CASSETTES and "\ninteractions:" in f"\n{path.read_text('utf-8', 'replace')}"
+    return name.endswith(_CASSETTES) and "\ninteractions:" in f"\n{path.read_text('utf-8', 'replace')}"
 
 
 class RecordedFile(pytest.File):
@@ -158,11 +160,10 @@ class Secrets(pytest.Item):
 
     def runtest(self) -> None:
         """Fail where something is found."""
-        from venuekit_testkit.cassettes.guard import findings
-        from venuekit_testkit.cassettes.recording import fail_on
+        from venuekit_testkit.cassettes.recording import search
         from venuekit_testkit.cassettes.rules import secrets_of
 
-        fail_on(findings(self.path, secrets_of(venue_of(self))), self.path.name)
+        search(self.path, secrets_of(venue_of(self)), self.path.name)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         """How it is called in a report."""

@@ -1,11 +1,14 @@
 """The guard: what looks secret in a recording, a cassette or a tape. It names places, never values.
 
-Looked for are, in every text, also of JSON inside JSON, and of frames that are compressed or kept as base64:
+Looked for are, in every text, also of JSON inside JSON, in names of members, and in frames that are compressed or kept as
+base64:
 
 1. known secrets, in any form in which the core's `Scrubber` finds them: plain, percent-encoded, escaped, inside base64;
-2. values with telling names: headers, parameters, members, and the arguments of frames that log in;
-3. what looks like a key, a signature or a token by itself: a long run of hexadecimal digits, or of letters of both cases mixed
-   with digits. UUIDs and paths are none, nor what a chain shows to everybody, where its name says so (`PUBLIC`).
+2. values with telling names: headers, parameters, members, what stands before the host of an address, and the arguments of
+   frames that log in;
+3. what looks like a key, a signature or a token by itself: a private key by its first line, a long run of hexadecimal digits,
+   of letters of both cases mixed with digits, or of letters and digits that take turns. Numbers, UUIDs and paths are none,
+   nor what a chain shows to everybody, where its name says so (`PUBLIC`).
 """
 
 from __future__ import annotations
@@ -20,17 +23,28 @@ from typing import Any, Final
 import msgspec
 
 from venuekit.tapes.reader import SUFFIXES, Lines
-from venuekit.tapes.scrub import REDACTED, Scrubber, is_secret_header, is_secret_name
+from venuekit.tapes.scrub import REDACTED, Scrubber, inflated, is_secret_header, is_secret_name
 from venuekit_testkit.cassettes.files import CassetteFile
 from venuekit_testkit.cassettes.rules import VOLATILE
 
 PUBLIC: Final = frozenset({"address", "blockhash", "cloid", "hash", "txhash", "user", "users"})
 """Names, in lower case and without underscores, of hexadecimal numbers with 0x that a chain shows to everybody."""
 
-_LONG_RUN = re.compile(r"[A-Za-z0-9+/_\-]{24,}={0,2}")
+_LONG_RUN = re.compile(r"(?:[A-Za-z0-9+/_\-]{24,}={0,2}|[A-Za-z0-9+/_\-]{22}==)")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-_HEX = re.compile(r"(0x)?[0-9a-fA-F]{32,}")
+_HEX = re.compile(r"(0x)?(?=[0-9]*[a-fA-F])[0-9a-fA-F]{32,}")
+_TURN = re.compile(r"[A-Za-z][0-9]|[0-9](?=[A-Za-z])")
+_PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY")
+_USER_INFO = re.compile(rf"://(?!{REDACTED}@)[^/@?#\s]+@")
 _SHORTEST_RUN: Final = 20
+_LONGEST_NAME: Final = 32
+"""A run of letters of one case and digits that is not longer may be the id of an order."""
+_TURNS: Final = 8
+"""So often letters and digits take turns in what is drawn by chance, and in no name."""
+_SHOWN = re.compile(r"0x|[a-z]{1,10}1[02-9ac-hj-np-z]{38,}$")
+"""How numbers begin that a chain shows, or its addresses in bech32 look."""
+_A_NAME: Final = "(a name)"
+"""Stands in a place for the name of a member that is itself a finding."""
 _BLANKS: Final = ("", REDACTED, VOLATILE)
 
 
@@ -77,31 +91,41 @@ def _record(line: bytes) -> Any:
     return record
 
 
-def _searched(node: Any, place: str, name: str, scrubber: Scrubber | None) -> Iterator[str]:
-    """The findings in a parsed recording. Without a scrubber: inside of a text that was seen by it already."""
+def _searched(node: Any, place: str, name: str, scrubber: Scrubber) -> Iterator[str]:
+    """The findings in a parsed recording."""
     match node:
         case dict():
             for key, value in node.items():
-                yield from _searched(value, f"{place}/{key}", str(key), scrubber)
+                known = str(key)
+                named = list(_judged(known, known.encode(), f"{place}/{_A_NAME}", "", scrubber))
+                yield from named
+                yield from _searched(value, f"{place}/{_A_NAME if named else known}", known, scrubber)
         case list():
             for number, value in enumerate(node):
                 yield from _searched(value, f"{place}/{number}", name, scrubber)
         case str():
             yield from _judged(node, node.encode(), place, name, scrubber)
         case bytes():
-            yield from _judged(node.decode("utf-8", "backslashreplace"), node, place, name, scrubber)
+            packed = inflated(node)
+            found = list(_bytes_judged(packed, place, name, scrubber)) if packed is not None else []
+            yield from found or _bytes_judged(node, place, name, scrubber)
         case _:
             pass
 
 
-def _judged(text: str, data: bytes, place: str, name: str, scrubber: Scrubber | None) -> Iterator[str]:
+def _bytes_judged(data: bytes, place: str, name: str, scrubber: Scrubber) -> Iterator[str]:
+    return _judged(data.decode("utf-8", "backslashreplace"), data, place, name, scrubber)
+
+
+def _judged(text: str, data: bytes, place: str, name: str, scrubber: Scrubber) -> Iterator[str]:
     """The findings in one text. It is parsed only where there is something to find, for its place."""
-    scrubbed = scrubber is not None and scrubber.frame(data) != data
+    scrubbed = scrubber.frame(data) != data or _USER_INFO.search(text) is not None
     telling = is_secret_name(name) or ("headers" in place and is_secret_header(name))
-    drawn = any(map(_random, _LONG_RUN.findall(text)))
+    plain = text.replace("\\/", "/")  # some encoders of JSON escape the slash
+    drawn = any(map(_random, _LONG_RUN.findall(plain))) or _PRIVATE_KEY.search(text) is not None
     inside = _json(text) if scrubbed or drawn else None
     if inside is not None:
-        deeper = list(_searched(inside, place, name, None))
+        deeper = list(_searched(inside, place, name, scrubber))
         yield from deeper
         if scrubbed and not deeper:
             yield f"{place}: a known secret, or a login"
@@ -109,7 +133,7 @@ def _judged(text: str, data: bytes, place: str, name: str, scrubber: Scrubber | 
         yield f"{place}: a value with a telling name"
     elif scrubbed:
         yield f"{place}: a known secret, or a parameter with a telling name"
-    elif drawn and not (text.startswith("0x") and name.lower().replace("_", "") in PUBLIC):
+    elif drawn and not (_SHOWN.match(text) and name.lower().replace("_", "") in PUBLIC):
         yield f"{place}: looks like a key or a signature"
 
 
@@ -127,9 +151,15 @@ def _random(run: str) -> bool:
     """Whether a run of characters looks drawn by chance, and is no path, UUID or name."""
     if _UUID.fullmatch(run):
         return False
-    if _HEX.fullmatch(run):
+    padded = run.endswith("=") and len(run) % 4 == 0  # base64 as a whole: its slashes separate nothing
+    return any(map(_drawn, [run] if padded else run.split("/")))
+
+
+def _drawn(part: str) -> bool:
+    """Whether a part of a run looks drawn by chance."""
+    if any(map(_HEX.fullmatch, re.split("[+_-]", part))):
+        return True
+    if len(part) > _LONGEST_NAME and part.isalnum() and len(_TURN.findall(part)) >= _TURNS:
         return True
     kinds = (str.islower, str.isupper, str.isdigit)
-    return any(
-        len(part) >= _SHORTEST_RUN and all(any(map(kind, part)) for kind in kinds) for part in run.split("/")
-    )
+    return len(part) >= _SHORTEST_RUN and all(any(map(kind, part)) for kind in kinds)

@@ -41,7 +41,7 @@ def _taken(request: dict[str, Any], response: dict[str, Any]) -> Taken:
 
 
 def write(path: Path, header: Header, scrubber: Scrubber) -> PairedCassette:
-    """Begin a cassette. Raises `LocalError` for a name that is taken or does not end in ``.yaml``."""
+    """Begin a cassette. Raises `LocalError` for a name that is taken, does not end in ``.yaml``, or is in no folder."""
     if path.suffix not in SUFFIXES:
         raise LocalError(f"{path.name}: a cassette is named *{' or *'.join(SUFFIXES)}")
     return PairedCassette(path, CassetteRules.of(header.venue), scrubber)
@@ -62,6 +62,8 @@ class PairedCassette:
         for taken in (path, self._unfinished):
             if taken.exists():
                 raise LocalError(f"{taken} exists; a recording overwrites nothing")
+        if not path.parent.is_dir():  # told now, not when hours are recorded
+            raise LocalError(f"{path} cannot be written: there is no folder {path.parent}")
 
     def __repr__(self) -> str:
         return f"<PairedCassette {self._path.name}, {self._count} exchanges>"

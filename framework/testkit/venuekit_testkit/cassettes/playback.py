@@ -10,9 +10,9 @@ from typing import Any
 
 from venuekit.replay import Replay, open_replay
 from venuekit.tapes import open_tape
-from venuekit_testkit.cassettes.guard import findings
+from venuekit.tapes.cassettes import on_disk
 from venuekit_testkit.cassettes.network import no_network
-from venuekit_testkit.cassettes.recording import fail_on
+from venuekit_testkit.cassettes.recording import search
 from venuekit_testkit.cassettes.rules import secrets_of
 
 
@@ -27,10 +27,12 @@ async def replaying(tape: str | PathLike[str], **chosen: Any) -> AsyncIterator[R
     path = Path(tape)
     header = open_tape(path, chosen.get("sidecar")).header
     secrets = secrets_of(header.venue) if header is not None and header.venue else ()
-    files = [path] if header is None or not header.cassette else [path, path.parent / header.cassette]
+    files = (
+        [path] if header is None or not header.cassette else [path, on_disk(path.parent / header.cassette)]
+    )
     for file in files:
         if file.exists():  # what is missing is told by the reader
-            fail_on(findings(file, secrets), f"{file.name} is not replayed")
+            search(file, secrets, f"{file.name} is not replayed")
     with no_network():
         async with open_replay(path, **chosen) as replay:
             yield replay

@@ -28,6 +28,7 @@ from vcr.record_mode import RecordMode  # type: ignore[import-untyped]
 from vcr.serialize import serialize  # type: ignore[import-untyped]
 
 from venuekit.tapes.scrub import Scrubber
+from venuekit_spec import LocalError
 from venuekit_spec.values import shown_url
 from venuekit_testkit.cassettes.files import CassetteFile
 from venuekit_testkit.cassettes.guard import cassette_findings, findings
@@ -73,25 +74,41 @@ def configure(
     recorder.record_on_exception = False
     recorder.drop_unused_requests = recorder.record_mode is RecordMode.ALL  # else a replay would write
     recorder.register_serializer("yaml", CassetteFile)
-    recorder.register_persister(_Guarded(recorder.persister, known, keep))
+    guarded = _Guarded(recorder.persister, known, keep)
+    recorder.register_persister(guarded)
+    recorder.use_cassette = _telling(recorder.use_cassette, guarded)
     logging.getLogger("vcr").setLevel(
         logging.WARNING
     )  # below that it tells of every request, before it is scrubbed
 
 
+def _telling(use: Callable[..., Any], guarded: _Guarded) -> Callable[..., Any]:
+    """``use_cassette`` that fails after vcrpy has undone its patches: an error while it saves would keep them."""
+
+    @contextmanager
+    def use_cassette(*arguments: Any, **more: Any) -> Iterator[Any]:
+        with use(*arguments, **more) as cassette:
+            yield cassette
+        fail_on(guarded.refused, f"{guarded.refused_name} is not written")
+
+    return use_cassette
+
+
 class _Guarded:
-    """A persister of vcrpy's that lets nothing secret-looking in or out."""
+    """A persister of vcrpy's that lets nothing secret-looking in or out. `refused` says why the last file was not written."""
 
     def __init__(self, within: Any, secrets: tuple[str, ...], keep: Callable[[], bool]) -> None:
         self._within = within
         self._secrets = secrets
         self._keep = keep
+        self.refused: list[str] = []
+        self.refused_name = ""
 
     def load_cassette(self, cassette_path: str, serializer: Any) -> Any:
         """Search the file, and those that a mark adds, then read it."""
         for path in map(Path, (cassette_path, *getattr(self._within, "extra_paths", ()))):
             if path.is_file():
-                fail_on(findings(path, self._secrets), f"{path.name} is not replayed")
+                search(path, self._secrets, f"{path.name} is not replayed")
         return self._within.load_cassette(cassette_path, serializer)
 
     def save_cassette(self, cassette_path: str, cassette_dict: Mapping[str, Any], serializer: Any) -> None:
@@ -100,11 +117,24 @@ class _Guarded:
             return
         path = Path(cassette_path)
         text = serialize(cassette_dict, serializer)
-        fail_on(cassette_findings(text, self._secrets), f"{path.name} is not written")
+        self.refused, self.refused_name = cassette_findings(text, self._secrets), path.name
+        if self.refused:
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(path.name + ".part")
         unfinished.write_text(text, encoding="utf-8")
         unfinished.replace(path)
+
+
+def search(path: Path, secrets: Iterable[str], what: str) -> None:
+    """Fail the test where a recording holds anything secret-looking, or cannot be searched; nothing of its text is shown."""
+    try:
+        found, trouble = findings(path, secrets), ""
+    except (ValueError, LocalError) as error:
+        found, trouble = [], str(error)
+    if trouble:  # outside, so that pytest shows no frames, with the text in them
+        pytest.fail(f"{what}: {trouble}", pytrace=False)
+    fail_on(found, what)
 
 
 def fail_on(found: list[str], what: str) -> None:
