@@ -188,10 +188,20 @@ def test_the_public_side() -> None:
     """One address for lists, one for the socket, and nothing else that can be asked for."""
     with pytest.raises(LocalError):
         PublicData(Environment("local", {"rest": "http://127.0.0.1"}))
-    data = PublicData(Environment("local", {"rest": "http://127.0.0.1", "stream": "ws://127.0.0.1"}))
-    with pytest.raises(StopIteration) as end:
-        next(data.dial([A]))
-    assert end.value.value == Dial("ws://127.0.0.1")
+
+    class Plain(PublicData):
+        silence = 40.0
+        compression = False
+
+    place = Environment("local", {"rest": "http://127.0.0.1", "stream": "ws://127.0.0.1"})
+    data = PublicData(place)
+    for side, dial in (
+        (data, Dial("ws://127.0.0.1")),
+        (Plain(place), Dial("ws://127.0.0.1", compression=False, silence=40.0)),
+    ):
+        with pytest.raises(StopIteration) as end:
+            next(side.dial([A]))
+        assert end.value.value == dial
     for flow in (data.server_time, lambda: data.snapshot(A, TABLE["BTC-USD"])):
         with pytest.raises(Unsupported):
             flow()

@@ -54,10 +54,11 @@ def test_a_moment_is_an_exact_instant() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "wait"), [("7", 7.0), ("0", 0.0), ("", None), ("soon", None), ("1.5", None), ("\u0667", None)]
+    ("told", "wait"),
+    [("7", 7.0), ("0", 0.0), ("", None), ("soon", None), ("1.5", None), ("\u0667", None), ("9" * 400, None)],
 )
 def test_how_long_to_wait(told: str, wait: float | None) -> None:
-    """Whole seconds, in plain digits, and nothing else."""
+    """Whole seconds, in plain digits, of a length that can be waited, and nothing else."""
     assert retry_after(HttpResponse(429, b"", {"retry-after": told})) == wait
 
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from venuekit_spec import (
@@ -15,8 +15,10 @@ from venuekit_spec import (
     Heard,
     Instant,
     InstrumentTable,
+    Output,
     Outputs,
     Send,
+    Sign,
     StreamRequest,
     SubscribingSession,
     Topic,
@@ -50,7 +52,7 @@ class Toy(SubscribingSession):
     def alike(self, topic: Topic) -> str:
         return topic.variant
 
-    def frame(self, request: StreamRequest) -> Send:
+    def frame(self, request: StreamRequest) -> Output:
         return Send(" ".join(["+" if request.asks else "-", *(each.name for each in request.streams)]))
 
     def ping(self) -> Send:
@@ -61,11 +63,26 @@ class Toy(SubscribingSession):
         return self.passed(frame.decode(), [Heard(Topic(Channel.BOOK, frame.decode()))], now)
 
 
-class Talk:
-    """A socket on a clock of its own: `sent` has each frame with its instant, `told` all else."""
+class Signed(Toy):
+    """A frame needs a signature, and there is no key."""
 
-    def __init__(self) -> None:
-        self.session = Toy(TABLE)
+    window = 1
+
+    def frame(self, request: StreamRequest) -> Output:
+        return Sign(str(request.number), request.streams[0].topic)
+
+    def answered(self, tag: str, result: Any, now: Instant) -> Outputs:
+        return self.refused(self.requests[int(tag)], now, "no key", final=True)
+
+
+class Talk:
+    """A socket on a clock of its own: `sent` has each frame with its instant, `told` all else.
+
+    A signature is answered in the midst of what the session says, as the core does.
+    """
+
+    def __init__(self, kind: type[Toy] = Toy) -> None:
+        self.session = kind(TABLE)
         self.now: Instant = 0
         self.wake: Instant | None = None
         self.sent: list[tuple[float, Any]] = []
@@ -76,9 +93,12 @@ class Talk:
         """Note what a session says."""
         for output in outputs:
             if isinstance(output, Send):
+                assert self.session.now == self.now
                 self.sent.append((self.now / SECOND, output.frame))
             elif isinstance(output, Wake):
                 self.wake = output.at
+            elif isinstance(output, Sign):
+                self.take(self.session.answered(output.tag, None, self.now))
             else:
                 self.told.append(output)
 
@@ -172,6 +192,14 @@ def test_a_refused_topic_is_narrowed_down() -> None:
     assert len(talk.sent) == frames
 
 
+def test_a_signature_that_fails_at_once_holds_up_nothing() -> None:
+    """What comes after it is asked for when its turn is, not when the answer to it would have been overdue."""
+    talk = Talk(Signed)
+    talk.want(*BOOKS)
+    talk.until(1.5)
+    assert {lost.topic for lost in talk.told if isinstance(lost, TopicLost)} == {*BOOKS}
+
+
 def test_a_quiet_venue_is_asked_for_a_sign_of_life() -> None:
     """A hundred seconds after the last frame or ping; a frame puts it off."""
     talk = Talk()
@@ -182,6 +210,7 @@ def test_a_quiet_venue_is_asked_for_a_sign_of_life() -> None:
 
 
 @settings(max_examples=100)
+@example([(frozenset(BOOKS[:1]), 9, False)] * 2)
 @given(
     st.lists(st.tuples(st.frozensets(st.sampled_from(BOOKS)), st.integers(0, 12), st.booleans()), max_size=8)
 )
@@ -194,8 +223,9 @@ def test_the_venue_ends_up_with_what_is_wanted(steps: list[tuple[frozenset[Topic
         if answers:
             talk.carry_out()
     last = steps[-1][0] if steps else frozenset[Topic]()
-    talk.want(*last)
-    talk.until(talk.now / SECOND + 2)
+    for _ in range(2):  # what was asked for in vain is lost for now, and had by wanting it again
+        talk.want(*last)
+        talk.until(talk.now / SECOND + 2)
     talk.carry_out()
     streams: set[str] = set()
     for _, frame in talk.sent:

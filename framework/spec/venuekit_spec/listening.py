@@ -62,7 +62,10 @@ class PublicData:
     """
 
     ping: ClassVar[Seconds | None] = 20.0
+    """As in `Dial`."""
     silence: ClassVar[Seconds | None] = None
+    """As in `Dial`."""
+    compression: ClassVar[bool] = True
     """As in `Dial`."""
 
     def __init__(self, environment: Environment) -> None:
@@ -80,4 +83,4 @@ class PublicData:
     def dial(self, topics: Collection[Topic]) -> Flow[Dial]:
         """The one socket, without a request."""
         yield from ()
-        return Dial(self.stream, ping=self.ping, silence=self.silence)
+        return Dial(self.stream, compression=self.compression, ping=self.ping, silence=self.silence)

@@ -32,6 +32,9 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LARGEST: Final = 40
 """Beyond ten to this power, or its inverse, a number is no price and no size, and writing it out would fill the memory."""
 
+_DIGITS_OF_A_WAIT: Final = 7
+"""More make over a hundred days, or no number that a clock can be set to."""
+
 
 def decode(decoder: Decoder[T], body: bytes | Raw, topic: str, *, venue: str) -> T:
     """Bytes -> structure. Raises `MalformedMessage` that names `venue` and `topic`, the request or the stream."""
@@ -76,9 +79,12 @@ def instant_of(moment: datetime | None) -> Instant:
 
 
 def retry_after(response: HttpResponse) -> Seconds | None:
-    """How many seconds the header Retry-After says to wait; None where it is absent, or is no whole number of seconds."""
+    """How many seconds the header Retry-After says to wait; None where it is absent, or is no whole number of seconds.
+
+    More than seven digits are no time to wait either.
+    """
     told = response.headers.get("retry-after", "")
-    return float(told) if told.isascii() and told.isdecimal() else None
+    return float(told) if told.isascii() and told.isdecimal() and len(told) <= _DIGITS_OF_A_WAIT else None
 
 
 def decimals_of(step: Decimal) -> int:

@@ -84,6 +84,8 @@ class SubscribingSession(ABC):
         self.is_open = False
         self.next_frame: Instant = 0
         """When a frame may go out."""
+        self.now: Instant = 0
+        """The instant at which a frame is being written: some venues want it inside (Gate)."""
         self._ready: dict[Any, Stream] = {}
         self._refused: set[Topic] = set()
         self._number = 0
@@ -208,7 +210,7 @@ class SubscribingSession(ABC):
 
     def opened(self, now: Instant) -> Outputs:
         """Greet, and ask for what is wanted already."""
-        self.is_open, self.heard = True, now
+        self.is_open, self.heard, self.now = True, now, now
         return [*self.greeting(), *self.advance(now)]
 
     def want(self, topics: frozenset[Topic], now: Instant) -> Outputs:
@@ -234,7 +236,7 @@ class SubscribingSession(ABC):
         """Give up on what is overdue, send what may be sent by now, and ask a quiet venue for a sign of life."""
         if not self.is_open:
             return NOTHING
-        self._wake = None
+        self._wake, self.now = None, now
         out: list[Output] = []
         for request in [*self.requests.values()]:
             if request.number in self.requests and now >= request.due:
@@ -257,14 +259,18 @@ class SubscribingSession(ABC):
     # Inside
 
     def advance(self, now: Instant) -> Outputs:
-        """Send what may be sent by now, and ask to be woken where something falls due before the instant that is set."""
+        """Send what may be sent by now, and ask to be woken where something falls due before the instant that is set.
+
+        The instant is said first: a `Sign` may be `answered` in the midst, and that may ask for an earlier one.
+        """
+        self.now = now
         out: list[Output] = []
         while self.is_open and now >= self.next_frame and (streams := self._turn()):
             out.append(self._send(streams, now))
         due = self._due() if self.is_open else None
         if due is not None and (self._wake is None or due < self._wake):
             self._wake = due
-            out.append(Wake(due))
+            out.insert(0, Wake(due))
         return out or NOTHING
 
     def next_number(self) -> int:

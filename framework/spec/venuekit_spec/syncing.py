@@ -37,7 +37,10 @@ class SnapshotSource(StrEnum):
     """Where a snapshot comes from."""
 
     REST = "rest"
-    """`DataSource.snapshot` is run; deltas that arrive before it are buffered."""
+    """`DataSource.snapshot` is run; deltas that arrive before it are buffered.
+
+    One that comes on the socket besides helps a book that waits; it replaces none that is LIVE.
+    """
     IN_BAND = "in_band"
     """The venue sends one on the socket after each subscription; a repair subscribes again."""
     EVERY_MESSAGE = "every_message"

@@ -144,7 +144,7 @@ class Subscriptions(SubscribingSession):
                 out += self.confirmed(stream, now)
             elif stream.phase is Phase.LEAVING or (stream.phase is Phase.LIVE and name in before):
                 out += self.ended(stream, now, "the venue ended the subscription")
-        for name in self._listed & self._topics.keys() - self.streams.keys():
+        for name in sorted(self._listed & self._topics.keys() - self.streams.keys()):
             out += self.found(self._topics[name], now)
         return out
 

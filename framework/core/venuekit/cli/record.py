@@ -57,19 +57,34 @@ def command(
     """Record HTTP exchanges and WebSocket frames of PAIRS on VENUE. Secrets are scrubbed."""
     wanted = [channel.strip() for channel in channels.split(",") if channel.strip()]
     files = [file for file in (output, cassette) if file is not None]
-    begun = any(file.exists() for file in files)  # then the recorder refuses, and what is there is not ours
+    ours = not any(file.exists() for file in files)  # otherwise the recorder refuses, and what is there stays
+    opened = anyio.Event()
     try:
         connector = load_connector(venue)
         keys = feed_credentials(connector, credentials, account)
-        run(partial(_record, connector, pairs, output, cassette, environment, keys, wanted, variant, seconds))
+        run(
+            partial(
+                _record,
+                connector,
+                pairs,
+                output,
+                cassette,
+                environment,
+                keys,
+                wanted,
+                variant,
+                seconds,
+                opened,
+            )
+        )
     except (NetworkError, UnknownInstrument):
-        if not begun:
+        if ours and not opened.is_set():
             for file in files:
                 file.unlink(missing_ok=True)  # no frame was recorded; the next try may have the name
         raise
     finally:
         for file in files:
-            if not begun and file.exists():
+            if ours and file.exists():
                 click.echo(f"{file}: {file.stat().st_size:,} bytes", err=True)
 
 
@@ -83,8 +98,8 @@ async def _record(
     channels: list[str],
     variant: str,
     seconds: float | None,
+    opened: anyio.Event,
 ) -> None:
-    opened = False
     with anyio.move_on_after(seconds):
         async with open_exchange(
             connector,
@@ -96,11 +111,11 @@ async def _record(
             record=output,
             cassette=cassette,
         ) as exchange:
-            opened = True
+            opened.set()
             click.echo(f"recording {', '.join(pairs)} into {output}; Ctrl-C ends", err=True)
             async for event in exchange.events():
                 tell(event)
-    if not opened:
+    if not opened.is_set():
         raise NetworkError(
             f"no answer about the instruments within {seconds} s", venue=connector.description.venue
         )
