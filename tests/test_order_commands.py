@@ -333,6 +333,7 @@ def test_what_is_over_is_pruned_and_what_is_open_is_not(venue: LocalVenue, venue
     gone, kept = held(venue)
     assert venuekit_command("order", "cancel", "exchange_a", gone).code == 0
     assert venuekit_command("order", "prune", "exchange_a", "--days", "1").out.startswith("0 orders")
+    assert venuekit_command("order", "prune", "exchange_a", "--days", "999999").code == 2
     assert venuekit_command("order", "prune", "exchange_a", "--days", "0").out.startswith("1 orders")
     listed = venuekit_command("order", "list", "exchange_a", "--all", "--json").json
     assert [each["client_order_id"] for each in listed] == [kept]

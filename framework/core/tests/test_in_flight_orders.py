@@ -24,6 +24,7 @@ from venuekit.orders import (
     OrderUpdate,
     Overfill,
     SqliteOrderStore,
+    StoreError,
     StrayFill,
     StrayOrder,
     at_hand,
@@ -721,13 +722,29 @@ async def test_a_restart_makes_pending_unknown_and_counts_no_fill_twice() -> Non
 
 
 async def test_only_strays_of_now_are_worth_a_warning(caplog: pytest.LogCaptureFixture) -> None:
-    """Fills from before the start are history that a fresh store has not seen: told, and no warning each."""
+    """Fills from before the store first had the account are history: each told, but one line in the log."""
     async with desk() as at:
         with caplog.at_level(logging.INFO):
-            at.tracker.fill(fill("old", "1", "elsewhere-1", time=START - SECOND))
-            at.tracker.fill(fill("new", "1", "elsewhere-2", time=START + SECOND))
-        assert [record.levelname for record in caplog.records] == ["INFO", "WARNING"]
-        assert [told.fill.key for told in at.told(StrayFill)] == ["old", "new"]
+            for n in range(3):
+                at.tracker.fill(fill(f"old-{n}", "1", f"elsewhere-{n}", time=START - SECOND))
+            at.tracker.fill(fill("new", "1", "elsewhere", time=START + SECOND))
+            at.tracker.log_earlier()
+            at.tracker.log_earlier()
+        assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+        assert caplog.messages[1].endswith(": 3")
+        assert [told.fill.key for told in at.told(StrayFill)] == ["old-0", "old-1", "old-2", "new"]
+
+
+async def test_a_stray_fill_of_while_we_were_away_is_worth_a_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A store that had the account by then should know the order: somebody else trades with the key, or an order was lost."""
+    async with desk() as before:
+        again = OrderTracker("main", before.store, before.events.append, VirtualClock(START + 10 * SECOND))
+        await again.open()
+        again.fill(fill("away", "1", "elsewhere", time=START + 5 * SECOND))
+        assert [record.levelname for record in caplog.records] == ["WARNING"]
+        await again.aclose()
 
 
 async def test_waiting_for_the_end() -> None:
@@ -780,6 +797,39 @@ async def test_waiting_until_it_is_known_whether_the_venue_has_it() -> None:
                 at.tracker.report(OrderReport(PAIR, order_id="v-1", client_order_id=order.client_order_id))
             await order.wait_known()
         assert order.state is OrderState.ACCEPTED
+
+
+async def test_nobody_waits_for_an_order_that_could_not_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another task met it while it was on its way into the store, and wants it cancelled: it has surely not been placed."""
+    async with desk() as at:
+        asked, refused = anyio.Event(), anyio.Event()
+        met: list[InFlightOrder] = []
+
+        async def submit(_: Sequence[OrderRecord]) -> None:
+            asked.set()
+            await refused.wait()
+            raise StoreError("the disk is full")
+
+        async def place() -> None:
+            with pytest.raises(StoreError):
+                await at.order()
+
+        monkeypatch.setattr(at.store, "submit", submit)
+        with anyio.fail_after(5):
+            async with anyio.create_task_group() as group:
+                group.start_soon(place)
+                await asked.wait()
+                met += at.tracker.open_orders
+                (order,) = met
+                at.tracker.cancels_later[order.client_order_id] = order
+                for wait in (order.wait_known, order.wait_done, order.wait_complete):
+                    group.start_soon(wait)
+                await anyio.wait_all_tasks_blocked()
+                refused.set()
+        assert [order.state for order in met] == [OrderState.REJECTED]
+        assert not at.events
+        assert not at.tracker.orders
+        assert not at.tracker.cancels_later
 
 
 async def test_what_is_rejected_after_it_was_taken_has_an_error() -> None:

@@ -17,9 +17,10 @@ import anyio
 import pytest
 from attrs import evolve
 
-from venuekit.clock import SystemClock
+from venuekit.clock import SystemClock, VirtualClock
 from venuekit.orders import (
     OrderEventOfAccount,
+    OrderFilled,
     OrderRecord,
     OrderState,
     OrderTracker,
@@ -28,6 +29,7 @@ from venuekit.orders import (
     StoreError,
     StoreFailing,
     StrayFill,
+    parking,
     sqlite_store,
 )
 from venuekit.orders.pending import Batch
@@ -404,6 +406,110 @@ async def test_a_fill_of_an_order_that_was_pruned_is_no_stray(tmp_path: Path) ->
     tracker.fill(fill("f-new", time=6, order_id="v-new"))
     assert [type(event) for event in told] == [StrayFill]
     await tracker.aclose()
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_orders_are_placed_while_others_are_pruned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, cancelled: bool
+) -> None:
+    """Pruning goes in steps. Given up between two it leaves whole orders, and the next time takes what is left over."""
+    monkeypatch.setattr(sqlite_store, "AT_ONCE", 1)
+    store = SqliteOrderStore(tmp_path / "orders.db")
+    await store.open()
+    for n in range(9):
+        store.write(record(f"c{n}", complete=True, updated=1, ids=(f"v-{n}",)), (fill(f"f{n}"),))
+    change = store._change
+
+    def counted(*statements: tuple[str, tuple[str | int, ...]]) -> int:
+        steps.append(len(names(store_path)))
+        if len(steps) == 4:
+            anyio.from_thread.run_sync(scope.cancel) if cancelled else anyio.from_thread.run(place)
+        return change(*statements)
+
+    async def place() -> None:
+        with anyio.fail_after(5):
+            await store.submit([record("young", created=9, updated=9)])
+
+    store_path, steps, scope = tmp_path / "orders.db", list[int](), anyio.CancelScope()
+    monkeypatch.setattr(store, "_change", counted)
+    with scope:
+        assert await store.prune(5) == 9
+    assert steps[:4] == [9, 9, 8, 7]
+    left = [store.load("main", f"c{n}") for n in range(9)]
+    assert [len(order.fills) for order in left if order is not None] == [1] * (6 if cancelled else 0)
+    assert store.mark(PRUNED) == 5
+    assert await store.prune(5) == (6 if cancelled else 0)
+    assert names(store_path) == (set() if cancelled else {"young"})
+    await store.aclose()
+
+
+async def test_what_was_forgotten_pushes_no_stray_out_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many old fills the venue tells again, a stray that was told is not told again."""
+    monkeypatch.setattr(parking, "REMEMBERED", 1)
+    store = SqliteOrderStore()
+    told: list[OrderEventOfAccount] = []
+    tracker = OrderTracker("main", store, told.append, SystemClock())
+    await tracker.open()
+    await store.prune(5)
+    for key, time in (("new", 6), ("old", 4), ("new", 6)):
+        tracker.fill(fill(key, time=time, order_id=f"v-{key}"))
+    assert [type(event) for event in told] == [StrayFill]
+    await tracker.aclose()
+
+
+async def test_an_order_that_changes_after_it_was_pruned_comes_back_with_all_its_fills() -> None:
+    """It is still at hand when a late word comes: after a restart none of its fills counts a second time."""
+    store = SqliteOrderStore()
+    await store.open()
+    told: list[OrderEventOfAccount] = []
+    tracker = OrderTracker("main", store, told.append, VirtualClock(100))
+    await tracker.open()
+    intent = NewOrder("BTC-USDT", Side.BUY, Decimal(2), "c1", price=Decimal(100))
+    (order,) = await tracker.submit([intent])
+    first, second = (
+        Fill(key, "BTC-USDT", Side.BUY, Decimal(100), Decimal(1), client_order_id="c1")
+        for key in ("f1", "f2")
+    )
+    tracker.fill(first)
+    tracker.fill(second)
+    assert order.complete
+    assert await store.prune(200) == 1
+    tracker.fill(evolve(second, fees=(Fee("USDT", Decimal(1)),)))
+    await tracker.aclose()
+    again = OrderTracker("main", store, told.append, VirtualClock(300))
+    await again.open()
+    again.fill(first)
+    assert [type(event) for event in told].count(OrderFilled) == 2
+    kept = again.get("c1")
+    assert kept is not None
+    assert (kept.traded, kept.fees) == (2, {"USDT": 1})
+    await again.aclose()
+    await store.aclose()
+
+
+async def test_an_order_is_never_read_without_its_fills(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody prunes while it is read: it is there with its fills, or not at all."""
+    path = tmp_path / "orders.db"
+    store = SqliteOrderStore(path)
+    await store.open()
+    store.write(record("c1", complete=True), (fill("f1"),))
+    await store.flush()
+    read = store._read
+
+    def read_and_prune(query: str, *values: str) -> list[tuple[object, ...]]:
+        rows = read(query, *values)
+        with closing(sqlite3.connect(path)) as other:
+            other.executescript("BEGIN; DELETE FROM fills; DELETE FROM orders; COMMIT")
+        return rows
+
+    monkeypatch.setattr(store, "_read", read_and_prune)
+    kept = store.load("main", "c1")
+    assert kept is not None
+    assert [told.key for told in kept.fills] == ["f1"]
+    assert store.load("main", "c1") is None
+    await store.aclose()
 
 
 async def test_options_that_cannot_be_kept_are_refused() -> None:

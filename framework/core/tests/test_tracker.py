@@ -22,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from venuekit.books import BookMessage, BookState, LevelsUnknown, Need, OrderBookTrackerEntry, StateChange
-from venuekit.books.tracker import KEPT_DELTAS
+from venuekit.books.keeping import KEPT_DELTAS
 from venuekit_spec import (
     SECOND,
     BookChecksum,

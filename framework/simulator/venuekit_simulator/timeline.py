@@ -7,7 +7,7 @@ Rules:
 2. Nobody has to drive it. Whoever waits for the venue runs what is due meanwhile; where nobody waits nothing runs, and the
    next who comes runs all of it, each entry at the instant it was meant for.
 3. Of all who wait one sleeps until the next entry is due, and runs it; the others sleep until they are woken, because what they
-   wait for has come or because that one has left. An entry wakes nobody whom it does not concern.
+   wait for has come or because that one has left. Beside those whom it concerns an entry wakes one at most.
 4. So the course of events depends on the entries alone, not on the event loop: with a virtual clock it is the same each time.
 """
 

@@ -127,6 +127,11 @@ class OrderFacts:
         """Its fills, in the order of arrival."""
         return tuple(self._fills.values())
 
+    @property
+    def kept_fills(self) -> Sequence[Fill]:
+        """What the store keeps of its fills: those that were undone too."""
+        return (*self._fills.values(), *self._undone.values())
+
     def fill_of(self, key: str) -> Fill:
         """The fill of that key. Raises `KeyError`."""
         return self._fills[key]

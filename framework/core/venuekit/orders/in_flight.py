@@ -59,7 +59,8 @@ class InFlightOrder(OrderPatches):
     def changes(self, buffer: int = 1_000) -> Subscription[OrderEventOfAccount]:
         """Where it stands, as an `OrderUpdate`, then each of its events as it comes; the last is its `OrderCompleted`.
 
-        So nothing is missed between a look at the order and the loop, and a loop over an order that is complete ends.
+        So nothing is missed between a look at the order and the loop, and a loop over an order that is complete ends. Who is
+        `buffer` events behind finds an `Overflow` in place of the newest.
         """
         following = self._events.subscribe(buffer)
         following.push(self.as_update())

@@ -22,11 +22,11 @@ import os
 import secrets
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 from anyio import CancelScope, CapacityLimiter, Event, Lock, to_thread
 from anyio.lowlevel import checkpoint_if_cancelled
@@ -37,19 +37,27 @@ from venuekit.orders.schema import migrate
 from venuekit.orders.store import PRUNED, StoreError
 from venuekit_spec import Fill, Instant
 
+T = TypeVar("T")
+
 MEMORY: Final = ":memory:"
 BUSY: Final = 5.0
 """Seconds to wait for another process that writes to the file."""
 NUMBERS: Final = "numbers"
 ORIGIN_BITS: Final = 55
+LOAD: Final = """SELECT orders.record, fills.fill FROM orders
+    LEFT JOIN fills ON fills.client_order_id = orders.client_order_id AND fills.account = orders.account
+    WHERE orders.account = ? AND orders.client_order_id = ? ORDER BY fills.rowid"""
+"""An order with its fills. In one statement: between two, another thread or process may prune."""
+AT_ONCE: Final = 5_000
+"""How many rows of the orders are looked at in one transaction of `prune`."""
 PRUNE: Final = (
-    "DELETE FROM orders WHERE complete AND updated < ?",
-    """DELETE FROM fills WHERE NOT EXISTS (SELECT 1 FROM orders
-        WHERE orders.client_order_id = fills.client_order_id AND orders.account = fills.account)""",
-    """DELETE FROM order_ids WHERE NOT EXISTS (SELECT 1 FROM orders
-        WHERE orders.client_order_id = order_ids.client_order_id AND orders.account = order_ids.account)""",
+    """DELETE FROM fills WHERE (account, client_order_id) IN (SELECT account, client_order_id FROM orders
+        WHERE rowid BETWEEN ? AND ? AND complete AND updated < ?)""",
+    "DELETE FROM orders WHERE rowid BETWEEN ? AND ? AND complete AND updated < ?",
 )
-"""What goes, by its last change; then what belonged to it."""
+"""An order never goes without its fills, nor they without it."""
+PRUNE_IDS: Final = """DELETE FROM order_ids WHERE NOT EXISTS (SELECT 1 FROM orders
+    WHERE orders.client_order_id = order_ids.client_order_id AND orders.account = order_ids.account)"""
 
 log = logging.getLogger(__name__)
 
@@ -210,36 +218,45 @@ class SqliteOrderStore:
     def raise_mark(self, name: str, value: int) -> None:
         """Raise a mark; durable on return. Blocks for the length of one write."""
         if value > self.mark(name):
-            try:
-                with self._writing:
-                    self._execute(Batch(marks={name: value}, durable=True))
-            except sqlite3.Error as error:
-                raise StoreError(f"the order store {self._path} cannot be written: {error}") from error
+            self._change((PUT_MARK, (name, value)))
             self._marks[name] = value
+
+    def _change(self, *statements: tuple[str, tuple[str | int, ...]]) -> int:
+        """One durable transaction at once, beside what waits; how many rows the last statement changed."""
+        changed = 0
+        try:
+            with self._writing, self._transaction(durable=True) as writer:
+                for statement, values in statements:
+                    changed = writer.execute(statement, values).rowcount
+        except sqlite3.Error as error:
+            raise StoreError(f"the order store {self._path} cannot be written: {error}") from error
+        return changed
 
     async def prune(self, before: Instant) -> int:
         """Forget the orders that are complete and have not changed since `before`, their fills too; how many these were.
 
         What is not complete stays, however old it is. A fill from before that instant is passed over from then on, so what was
         forgotten is not told as a stray when the venue tells it again. The file does not shrink; its space is used again.
-        One transaction: orders that are placed meanwhile wait for it. Raises `StoreError`.
+        It goes in many short transactions, so that orders can be placed meanwhile; whenever it is interrupted, what is left
+        over goes the next time. Raises `StoreError`.
         """
         await self.flush()
-        work = partial(self._prune, before)
-        return work() if self._thread is None else await to_thread.run_sync(work)
-
-    def _prune(self, before: Instant) -> int:
-        first, *others = PRUNE
-        try:
-            with self._writing, self._transaction(durable=True) as writer:
-                pruned = writer.execute(first, (before,)).rowcount
-                for statement in others:
-                    writer.execute(statement)
-                writer.execute(PUT_MARK, (PRUNED, before))
-        except sqlite3.Error as error:
-            raise StoreError(f"the order store {self._path} cannot be written: {error}") from error
-        self._marks[PRUNED] = max(before, self.mark(PRUNED))
+        await self._aside(partial(self.raise_mark, PRUNED, before))
+        pruned = 0
+        for row in await self._aside(self._rows):
+            taken = (row, row + AT_ONCE - 1, before)
+            pruned += await self._aside(partial(self._change, *((statement, taken) for statement in PRUNE)))
+        await self._aside(partial(self._change, (PRUNE_IDS, ())))
         return pruned
+
+    def _rows(self) -> range:
+        """The first of each `AT_ONCE` rows of the orders."""
+        ((first, last),) = self._read("SELECT coalesce(min(rowid), 0), coalesce(max(rowid), -1) FROM orders")
+        return range(int(str(first)), int(str(last)) + 1, AT_ONCE)
+
+    async def _aside(self, work: Callable[[], T]) -> T:
+        """Do it in a thread, where there is a file."""
+        return work() if self._thread is None else await to_thread.run_sync(work)
 
     async def flush(self) -> None:
         """Return once everything given so far is durable. Raises `StoreError`."""
@@ -331,25 +348,18 @@ class SqliteOrderStore:
             found = [self.load(account, str(client_order_id)) for (client_order_id,) in ids]
             return [order for order in found if order is not None]
 
-        return read() if self._thread is None else await to_thread.run_sync(read)
+        return await self._aside(read)
 
     def load(self, account: str, client_order_id: str) -> StoredOrder | None:
         """One order by our id; None where the store does not have it."""
         with (
             self._changed
         ):  # what is written meanwhile stays among the unwritten until this is over: it is not missed
-            rows = self._read(
-                "SELECT record FROM orders WHERE account = ? AND client_order_id = ?",
-                account,
-                client_order_id,
-            )
-            told = self._read(
-                "SELECT fill FROM fills WHERE account = ? AND client_order_id = ? ORDER BY rowid",
-                account,
-                client_order_id,
-            )
+            rows = self._read(LOAD, account, client_order_id)
             record = load(str(rows[0][0]), OrderRecord) if rows else None
-            fills = {fill.key: fill for fill in (load(str(text), Fill) for (text,) in told)}
+            fills = {
+                fill.key: fill for fill in (load(str(text), Fill) for _, text in rows if text is not None)
+            }
             for batch in self._unwritten():
                 record = batch.records.get((account, client_order_id), record)
                 fills |= batch.fills.get((account, client_order_id), {})

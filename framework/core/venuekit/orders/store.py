@@ -16,6 +16,9 @@ from venuekit_spec import Fill, LocalError
 PRUNED: Final = "pruned"
 """The mark up to which a store has forgotten what is complete: a fill from before is of no order that it could know."""
 
+BEGUN: Final = "begun"
+"""The mark of when a store first had an account, followed by its name: a fill from before is of no order that it knows."""
+
 
 class StoreError(LocalError):
     """The store cannot be opened, read or written: nothing was sent. The message names the file and the cause."""

@@ -10,8 +10,10 @@
 5. Completed is durable soon after it is told: a process that dies between the two tells it once more when it is back.
 6. A word whose order can only be in the store, while that cannot be read, is kept until it can: nobody's task ends of it.
 7. Where `sent` is on disk before the first byte leaves (`noted`), an order without it has never left: that needs no asking.
-8. A stray is logged as a warning; but a fill from before the tracker was opened is history that a fresh store has not seen,
-   and is logged as information. The event is the same. Of fills from before the store was pruned nothing is told.
+8. A stray is logged as a warning; but fills from before the store first had the account are history: logged as one line with
+   their number. The event is the same. Of fills from before the store was pruned nothing is told.
+9. A word of an order that is complete writes all of its fills again: they may have been pruned from under it, and one that came
+   back without them would count them twice.
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ from venuekit.orders.parking import PARKED, Parking, Strays, Word, may_become_kn
 from venuekit.orders.patches import FillEffect
 from venuekit.orders.records import OrderRecord, StoredOrder
 from venuekit.orders.states import OrderState
-from venuekit.orders.store import PRUNED, InFlightOrderStore, StoreError
+from venuekit.orders.store import BEGUN, PRUNED, InFlightOrderStore, StoreError
 from venuekit_spec import (
     Accepted,
     BlockHeight,
@@ -87,8 +89,10 @@ class OrderTracker:
         self._strays = Strays()
         self._failure_told: StoreError | None = None
         self._opened = False
-        self._since: Instant = 0
-        """When it was opened."""
+        self._begun: Instant = 0
+        """Since when the store has the account."""
+        self._earlier = 0
+        """Strays from before that, not logged yet."""
         self.adding_up = OpenOrders()
         """What the orders that are not over add up to."""
         self.cancels_later: dict[str, InFlightOrder] = {}
@@ -105,7 +109,10 @@ class OrderTracker:
         """
         await self._store.open()
         self._opened = True
-        self._since = self._clock.now()
+        begun = f"{BEGUN}:{self.account}"
+        if not self._store.mark(begun):
+            self._store.raise_mark(begun, self._clock.now())
+        self._begun = self._store.mark(begun)
         loaded = [self._restore(stored) for stored in await self._store.incomplete(self.account)]
         for order in loaded:
             before = order.record()
@@ -127,6 +134,7 @@ class OrderTracker:
 
     async def aclose(self) -> None:
         """Flush, and close the store unless others use it. Raises `StoreError` where something could not be written."""
+        self.log_earlier()
         if self._opened:
             self._opened = False
             await self._store.aclose()
@@ -213,11 +221,20 @@ class OrderTracker:
             for order in orders:
                 self._at_hand.drop(order)
                 self.adding_up.forget(order)
+                self._let_go(order)
             self._unpark()
             self._watch_store()
             raise
         self._watch_store()
         return orders
+
+    def _let_go(self, order: InFlightOrder) -> None:
+        """It was never made after all: whoever met it meanwhile, and waits for it or wants it cancelled, waits no longer."""
+        self.cancels_later.pop(order.client_order_id, None)
+        order.absent(NEVER_REACHED)
+        order.tell(order.as_update())
+        order.tell(order.as_completed())
+        order.wake()
 
     def _check_new(self, intents: Sequence[NewOrder]) -> None:
         seen: set[str] = set()
@@ -441,18 +458,27 @@ class OrderTracker:
         return any(self._at_hand.find(order_id, word.instrument) for order_id in ids if order_id)
 
     def _stray(self, word: Word) -> None:
-        if not self._strays.first(word) or self._forgotten(word):
+        if self._forgotten(word) or not self._strays.first(word):
             return
         at = self._clock.now()
         if isinstance(word, Fill):
-            level = logging.INFO if 0 < word.time < self._since else logging.WARNING
             what = "a fill of an order that this store does not know"
             self._publish(StrayFill(account=self.account, fill=word, at=at))
+            if 0 < word.time < self._begun:
+                self._earlier += 1
+                return
         else:
-            level = logging.WARNING
             what = "an open order that this store does not know"
             self._publish(StrayOrder(account=self.account, report=word, at=at))
-        log.log(level, "%s: %s: %s %s", self.account, what, word.instrument, word.order_id)
+        log.warning("%s: %s: %s %s", self.account, what, word.instrument, word.order_id)
+
+    def log_earlier(self) -> None:
+        """Log in one line how many strays were told since the last one that are older than what the store knows."""
+        if self._earlier:
+            log.info(
+                "%s: fills of orders from before this store knew the account: %d", self.account, self._earlier
+            )
+        self._earlier = 0
 
     def _forgotten(self, word: Word) -> bool:
         """Whether it may be of an order that was pruned from the store."""
@@ -478,7 +504,10 @@ class OrderTracker:
         overfill = order.overfilled and not order.overfill_told
         order.overfill_told = order.overfill_told or overfill
         order.updated = self._clock.now()
-        self._keep(order, () if fill is None else (fill,))
+        if before.complete:
+            self._keep(order, order.kept_fills)
+        else:
+            self._keep(order, () if fill is None else (fill,))
         if event is not None:
             self._tell(order, event)
         if event is not None or _shown(now) != _shown(before):

@@ -252,6 +252,7 @@ class Reconciler:
         ]
         gone = await self._ask_each(unlisted, answers, failures)
         fills = await self._fills(known, failures)
+        tracker.log_earlier()
         if fills is not None:
             keys = {fill.key for fill in fills}
             for claim in claims:
