@@ -5,6 +5,7 @@ In a process of its own where the process is what matters; else in this one, whi
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import signal
@@ -134,7 +135,7 @@ def test_replay_shows_ladder_and_summary(venuekit: Command) -> None:
         (("book", "kraken", "BTC-USD", "--depth", "0"), "not in the range x>=1"),
         (("book", "kraken", "BTC-USD", "--timeout", "-1"), "not in the range x>0"),
         (("book", "kraken", "BTC-USD", "--environment", "moon"), "kraken has no environment 'moon'"),
-        (("book", "kraken", "BTC-USD", "--credentials", "no-such.toml"), "no-such.toml: No such file"),
+        (("book", "kraken", "BTC-USD", "--credentials", "no-such.toml"), "no-such.toml cannot be read: No such file"),
         (("record", "kraken", "BTC-USD", "-o", "t.jsonl", "--account", "a"), "no credentials of account 'a'"),
         (("order", "list", "nowhere"), "pip install venuekit-nowhere"),
         (("order", "place", "kraken", "BTC-USD", "hold", "1"), "'hold' is not one of 'buy', 'sell'"),
@@ -152,6 +153,16 @@ def test_errors_are_one_line(venuekit: Command, arguments: tuple[str, ...], told
     assert ended.returncode != 0
     assert told in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_replay_tells_what_failed(venuekit: Command, tmp_path: Path) -> None:
+    """A snapshot that cannot be read is told once for its book, with the reason: otherwise nobody knows what it waits for."""
+    tape = tmp_path / "odd.jsonl"
+    text = gzip.decompress(TAPE.read_bytes()).decode()
+    tape.write_text(text.replace("lastUpdateId", "latestUpdate"), encoding="utf-8")
+    told = venuekit("replay", str(tape)).stderr
+    assert told.count("SnapshotFailed: topic book:BTC-USDT") == 1
+    assert "missing required field `lastUpdateId`" in told
 
 
 def test_a_tape_that_was_cut_off_says_so(venuekit: Command, tmp_path: Path) -> None:

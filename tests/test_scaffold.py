@@ -221,6 +221,14 @@ def test_command_asks_what_is_open(tmp_path: Path) -> None:
     assert "How are requests signed?" in told.output
 
 
+def test_nobody_to_ask(tmp_path: Path) -> None:
+    """Where the input has ended, it bakes nothing and says how to do without questions."""
+    told = CliRunner().invoke(venuekit, ["new", "my_venue", "-o", str(tmp_path)], input="")
+    assert told.exit_code == 1
+    assert "--no-input" in told.output
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("venue", ["1inch", "Ünited", "a" * 30, 'x"; import os', "spec"])
 def test_bad_venue_ids_are_refused(venue: str, tmp_path: Path) -> None:
     """An id that cannot be one bakes nothing, and ends with one line and code 1."""

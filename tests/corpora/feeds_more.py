@@ -28,7 +28,6 @@ from tests.corpora.reference import Level, Stamps, Standing
 from tests.corpora.replays import Prepared
 from tests.corpora.sessions import (
     binance_futures,
-    bitfinex,
     bitget,
     bybit,
     coinbase_advanced,
@@ -38,7 +37,9 @@ from tests.corpora.sessions import (
     okx,
 )
 
+import venuekit_bitfinex
 from venuekit.tapes.matching import address_of
+from venuekit_bitfinex.books import DEPTHS
 
 
 def frames(*told: Any) -> list[bytes]:
@@ -109,13 +110,15 @@ def _advanced_snapshot(book: Standing) -> dict[str, Any]:
 def bitfinex_answer(asked: Asked, stand: Stand, refuse: Refuse) -> list[bytes] | None:
     """A subscription gets the channel that the book has in the recording. Events have no number."""
     told = asked.told
-    if told["event"] != "subscribe":
-        return frames({"event": told["event"] + "ed", "status": "OK"})
+    if told["event"] == "conf":
+        return frames({"event": "conf", "status": "OK"})
+    if told["event"] == "unsubscribe":
+        return frames({"event": "unsubscribed", "status": "OK", "chanId": told["chanId"]})
     book = stand(told["symbol"])
     if book is None:
         return None
     if refuse(book.symbol):
-        return frames({"event": "error", "symbol": book.symbol, "code": 10300})
+        return frames({"event": "error", "channel": "book", "symbol": book.symbol, "code": 10300})
     rows = [f"[{price:f},1,{size:f}]" for price, size in book.bids]
     rows += [f"[{price:f},1,-{size:f}]" for price, size in book.asks]
     subscribed = {"event": "subscribed", "channel": "book", "chanId": int(book.name), "symbol": book.symbol}
@@ -244,12 +247,12 @@ PROVEN: Final = (
     ),
     Feed(
         "BITFINEX_*",
-        bitfinex.CONNECTOR,
-        bitfinex.VENUE,
+        venuekit_bitfinex,
+        "bitfinex",
         sockets.bitfinex,
         readers.Bitfinex(),
         bitfinex_answer,
-        depth=bitfinex.LEVELS,
+        depth=DEPTHS[""],
         number=re.compile(rb"(?<=,)\d+(?=\]$)"),
     ),
     Feed(

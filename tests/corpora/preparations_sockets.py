@@ -11,15 +11,19 @@ import json
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from tests.corpora.preparations import lines, write_sidecar
 from tests.corpora.recordings import oracle
 from tests.corpora.replays import Prepared
-from tests.corpora.sessions import bitfinex as bitfinex_session
 from tests.corpora.sessions import bitget as bitget_session
 from tests.corpora.sessions import dydx as dydx_session
 from tests.corpora.sessions import okx as okx_session
+
+import venuekit_bitfinex
+from venuekit_bitfinex.data_source import LISTS
+from venuekit_bitfinex.instruments import SYMBOL, read_instruments
+from venuekit_spec import InstrumentTable
 
 
 def prepared(
@@ -54,14 +58,26 @@ def coinbase_advanced(recording: Path, folder: Path) -> Prepared:
     return prepared(recording, told(folder), same)
 
 
+BITFINEX_CODES: Final = [
+    ["UST", "USDt"],
+    ["IOT", "IOTA"],
+    ["MNA", "MANA"],
+    ["DOG", "MDOGE"],
+    ["TESTUSD", "TESTUSD"],
+]
+"""Codes of the venue's own. The recordings have the list of pairs only, so these and the rules of pairs are supplied."""
+
+
 def bitfinex(recording: Path, folder: Path) -> Prepared:
-    """BITFINEX_*: complete as it was recorded."""
-    return prepared(recording, told(folder), bitfinex_pair)
-
-
-def bitfinex_pair(symbol: str) -> str:
-    """Our id of a symbol."""
-    return "-".join(bitfinex_session.currencies(symbol.removeprefix("t")))
+    """BITFINEX_*: with the one answer that the connector asks for: the recording's list of pairs, rules, and codes."""
+    first = next(iter(lines(recording)))
+    [pairs] = json.loads(first["payload"])
+    rules = [[pair, [None, None, None, "0.00004", "2000.0"]] for pair in pairs]
+    body = json.dumps([pairs, rules, BITFINEX_CODES])
+    url = f"{venuekit_bitfinex.describe().environment().url('rest')}/{LISTS}"
+    at = {"at": 0, "recv_ts": float(first["recv_ts"]), "channel": "http", "dir": "in", "conn": "http"}
+    ids = InstrumentTable(read_instruments(body.encode())).ids_by_native(SYMBOL)
+    return prepared(recording, told(folder, [{**at, "url": url, "payload": body}]), ids.__getitem__)
 
 
 def bitget(recording: Path, folder: Path) -> Prepared:

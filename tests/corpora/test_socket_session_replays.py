@@ -1,5 +1,5 @@
-"""Feeds whose socket itself is special, through small connectors and the whole core: their recordings end in the oracles'
-books after every single record.
+"""Feeds whose socket itself is special, through their connectors (small ones, where there is no plugin) and the whole core:
+their recordings end in the oracles' books after every single record.
 """
 
 from __future__ import annotations
@@ -33,14 +33,13 @@ from tests.corpora.recordings import (
     oracle,
 )
 from tests.corpora.replays import Prepared, Replayed, agrees, opened
-from tests.corpora.sessions import bitfinex as bitfinex_session
 from tests.corpora.sessions import bitget as bitget_session
 from tests.corpora.sessions import coinbase_advanced as coinbase_advanced_session
 from tests.corpora.sessions import dydx as dydx_session
 from tests.corpora.sessions import huobi as huobi_session
 from tests.corpora.sessions import okx as okx_session
-from tests.corpora.sessions.common import SmallConnector
 
+import venuekit_bitfinex
 from venuekit import connect
 from venuekit.tapes import Record, TapePlayer, open_tape
 from venuekit_spec import MalformedMessage
@@ -64,7 +63,7 @@ async def test_coinbase_advanced(recording: Path, tmp_path: Path) -> None:
 @each_on_a_loop("BITFINEX_*")
 async def test_bitfinex(recording: Path, tmp_path: Path) -> None:
     """A sequence of the socket that heartbeats have a part in, channels by number: every book is the oracle's."""
-    replayed = await agrees(recording, tmp_path, bitfinex_session.CONNECTOR, "bitfinex", bitfinex)
+    replayed = await agrees(recording, tmp_path, venuekit_bitfinex, "bitfinex", bitfinex)
     assert numbered(replayed) == oracle(recording)["totals"]["conn_seq_ok"]
 
 
@@ -166,9 +165,9 @@ def test_dydx_order(arrivals: list[tuple[int, int]], in_order: list[int]) -> Non
     assert [n for number, awaited in arrivals for n in order.arrived(number, awaited)] == in_order
 
 
-CHECKED_FEEDS: Final[tuple[tuple[str, SmallConnector, Callable[[Path, Path], Prepared]], ...]] = (
+CHECKED_FEEDS: Final[tuple[tuple[str, Any, Callable[[Path, Path], Prepared]], ...]] = (
     ("COINBASE_ADVANCED_*", coinbase_advanced_session.CONNECTOR, coinbase_advanced),
-    ("BITFINEX_*", bitfinex_session.CONNECTOR, bitfinex),
+    ("BITFINEX_*", venuekit_bitfinex, bitfinex),
     ("OKX_*", okx_session.CONNECTOR, okx_checked),
     ("BITGET_V1_*", bitget_session.CONNECTOR, bitget),
 )
@@ -193,7 +192,7 @@ DROPS: Final = [
 
 @pytest.mark.parametrize(("recording", "connector", "prepare", "fault", "anyio_backend"), DROPS)
 async def test_lost_record(
-    recording: Path, connector: SmallConnector, prepare: Any, fault: dict[str, Any], tmp_path: Path
+    recording: Path, connector: Any, prepare: Any, fault: dict[str, Any], tmp_path: Path
 ) -> None:
     """A record that is left out is noticed at the one that the oracle names, by the book leaving LIVE, and no earlier."""
     assert await _noticed(connector, prepare(recording, tmp_path), tmp_path, fault) == fault["detected_at"]
@@ -209,13 +208,11 @@ async def test_lost_link(recording: Path, tmp_path: Path) -> None:
         assert noticed == next_of(recording, fault["symbol"], fault["drop"])
 
 
-async def _noticed(
-    connector: SmallConnector, prepared: Prepared, folder: Path, fault: dict[str, Any]
-) -> int | None:
+async def _noticed(connector: Any, prepared: Prepared, folder: Path, fault: dict[str, Any]) -> int | None:
     """Play all but one record: which one, as the whole recording counts, took the book out of LIVE."""
     player = TapePlayer(open_tape(without_record(prepared.tape, folder, fault["drop"]), prepared.sidecar))
     noticed: int | None = None
-    async with opened(connect(connector, connector.description.venue), prepared, player) as found:
+    async with opened(connect(connector, connector.describe().venue), prepared, player) as found:
 
         def on_record(index: int | None, _record: Record) -> None:
             nonlocal noticed

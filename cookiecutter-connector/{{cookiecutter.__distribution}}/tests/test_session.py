@@ -7,13 +7,13 @@ from venuekit_spec import (
     Channel,
     InstrumentTable,
     MalformedMessage,
-    Send,
     Side,
     Topic,
     TopicLive,
     TopicLost,
     Trade,
 )
+from venuekit_testkit import Driver, read_or_malformed
 
 from {{ cookiecutter.__package }}.instruments import read_instruments
 from {{ cookiecutter.__package }}.session import VenueSession
@@ -30,44 +30,40 @@ TRADE = b"""{"type":"trade","symbol":"BTCUSDT","id":77,"price":"60000.5","size":
 TRADES = Topic(Channel.TRADES, "BTC-USDT")
 
 
-def asking() -> VenueSession:
-    """A session that has asked for trades."""
-    session = VenueSession(InstrumentTable(read_instruments(LIST)))
-    session.opened(0)
-    session.want(frozenset({TRADES}), 0)
-    return session
+def asking() -> Driver:
+    """A session that has asked for trades, driven by hand: no socket, no event loop."""
+    return Driver(VenueSession(InstrumentTable(read_instruments(LIST)))).open(TRADES)
 
 
 def test_topics_are_asked_for_in_the_venues_words() -> None:
     """A topic that is wanted is one frame to the venue, and one more once it is live and wanted no longer."""
-    session = VenueSession(InstrumentTable(read_instruments(LIST)))
-    session.opened(0)
-    asked, *_ = session.want(frozenset({TRADES}), 0)
-    assert asked == Send('{"op":"subscribe","channel":"trades","symbol":"BTCUSDT"}')
-    session.feed(LIVE, 1)
-    left, *_ = session.want(frozenset(), 2)
-    assert left == Send('{"op":"unsubscribe","channel":"trades","symbol":"BTCUSDT"}')
+    driver = asking()
+    assert driver.said() == [{"op": "subscribe", "channel": "trades", "symbol": "BTCUSDT"}]
+    driver.hear(LIVE)
+    driver.want()
+    assert driver.said() == [{"op": "unsubscribe", "channel": "trades", "symbol": "BTCUSDT"}]
 
 
 def test_answers_are_heard() -> None:
     """A topic is live when the venue has said so, and lost when the venue ends it, with its reason."""
-    session = asking()
-    assert TopicLive(TRADES) in session.feed(LIVE, 1)
-    assert session.feed(ENDED, 2) == [TopicLost(TRADES, "maintenance", final=False)]
+    driver = asking()
+    assert driver.hear(LIVE) == [TopicLive(TRADES)]
+    assert driver.hear(ENDED) == [TopicLost(TRADES, "maintenance", final=False)]
 
 
 def test_trades_are_read() -> None:
     """Price and size are those of the wire, to the last digit; the first trade proves that its topic is live."""
-    live, trade = asking().feed(TRADE, 5)
+    driver = asking()
+    live, trade = driver.hear(TRADE)
     assert live == TopicLive(TRADES)
     assert isinstance(trade, Trade)
     told = (trade.instrument, trade.price, trade.size, trade.side)
     assert told == ("BTC-USDT", "60000.5", "0.25", Side.SELL)
-    assert (trade.key, trade.time, trade.received) == ("77", 1767225600123 * 10**6, 5)
+    assert (trade.key, trade.time, trade.received) == ("77", 1767225600123 * 10**6, driver.now)
 
 
-@pytest.mark.parametrize("frame", [b"", b"{", TRADE[:-9], TRADE.replace(b"60000.5", b"NaN")])
-def test_what_cannot_be_read_is_malformed(frame: bytes) -> None:
+def test_what_cannot_be_read_is_malformed() -> None:
     """Bytes that mean nothing raise the one error that costs a frame and no connection."""
+    read_or_malformed(asking(), [LIVE, TRADE])
     with pytest.raises(MalformedMessage):
-        asking().feed(frame, 0)
+        asking().hear(TRADE.replace(b"60000.5", b"NaN"))

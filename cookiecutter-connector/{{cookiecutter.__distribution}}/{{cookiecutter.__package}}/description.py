@@ -50,7 +50,8 @@ from {{ cookiecutter.__package }}.orders import TIMES_IN_FORCE
 from {{ cookiecutter.__package }}.payloads import REQUESTS, VENUE
 
 ENVIRONMENTS: Final = (
-    # The venue's own come first once they are known: Environment("production", {"rest": "https://...", ...}).
+    # The venue's own come first once they are known: Environment("production", {"rest": "https://...", ...}). The first one
+    # is the default; this one is then had by `--environment local`.
     Environment(
         "local",
         {

@@ -58,6 +58,19 @@ def _prompt(key: str) -> str:
     return "\n".join([told["__prompt__"], *meanings, "Choose"])
 
 
+def _asked(question: str, choices: click.Choice[str] | None, first: str) -> str:
+    """What somebody answers. Raises `ClickException` where nobody is there to ask."""
+    try:
+        answer: str = click.prompt(question, type=choices, default=first)
+    except click.Abort as error:
+        if isinstance(error.__context__, EOFError):
+            raise click.ClickException(
+                "nothing was baked: nobody answers; try --no-input, and options"
+            ) from error
+        raise
+    return answer
+
+
 def _options() -> list[click.Parameter]:
     """An option for each question but the venue."""
     return [
@@ -93,7 +106,7 @@ def command(venue: str, output: Path, *, no_input: bool, **told: str | None) -> 
             choices = click.Choice(default) if isinstance(default, list) else None
             first = default[0] if isinstance(default, list) else default
             shown = venue.replace("-", " ").replace("_", " ").title() if key == "name" else first
-            answer = click.prompt(_prompt(key), type=choices, default=shown)
+            answer = _asked(_prompt(key), choices, shown)
         if answer is not None:
             answers[key] = answer
     folder = bake(answers, output)
