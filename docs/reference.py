@@ -7,11 +7,15 @@ Nothing is told here that is not told in the code; what has no documentation the
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
+import textwrap
 from collections.abc import Iterator
 from enum import Enum
+from importlib import import_module
 from importlib.metadata import entry_points
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -60,6 +64,9 @@ MODULES: Final = {
 }
 """Modules of the contract, in the order of the page; one that is not named here comes last under its own name."""
 
+TOLD_WHOLE: Final = frozenset({"syncing", "listening", "subscribing"})
+"""Modules that open with what their names have in common: a table, an order, a rule."""
+
 
 class Undocumented(Exception):
     """Something public says nothing of itself."""
@@ -83,7 +90,7 @@ def _fenced(told: str) -> str:
     """Indented and tabular blocks of a docstring, fenced: they are to be shown as they stand."""
     blocks = re.split(r"\n\n", told)
     shown = [
-        f"```text\n{block}\n```" if block.startswith(("    ", "===")) or "\n====" in block else block
+        f"```text\n{block}\n```" if block.startswith(("    ", "===", ">>>")) or "\n====" in block else block
         for block in blocks
     ]
     return "\n\n".join(shown).replace("\n```\n\n```text\n", "\n\n")
@@ -128,27 +135,79 @@ def _values() -> Iterator[str]:
     by_module: dict[str, list[str]] = {}
     for name in venuekit_spec.__all__:
         value = getattr(venuekit_spec, name)
-        ours = inspect.isclass(value) and value.__module__.startswith("venuekit_spec")
-        if ours and name not in ORDER and not issubclass(value, Exception):
+        told = inspect.isfunction(value) or (inspect.isclass(value) and not issubclass(value, Exception))
+        if told and value.__module__.startswith("venuekit_spec") and name not in ORDER:
             by_module.setdefault(value.__module__.rpartition(".")[2], []).append(name)
     for module in sorted(
         by_module, key=lambda each: (list(MODULES).index(each) if each in MODULES else 99, each)
     ):
         yield f"### {MODULES.get(module, module.capitalize())}\n"
+        if module in TOLD_WHOLE:
+            yield f"{documented(import_module(f'venuekit_spec.{module}'), module)}\n"
         for name in by_module[module]:
             value = getattr(venuekit_spec, name)
-            yield f"#### {name}\n\n{documented(value, name)}\n"
-            yield from _members(value)
+            if inspect.isfunction(value):
+                yield f"#### `{_signature(name, value)}`\n\n{documented(value, name)}\n"
+            else:
+                yield f"#### {name}\n\n{documented(value, name)}\n"
+                yield from _members(value)
 
 
 def _members(cls: type) -> Iterator[str]:
+    told = _attributes(cls)
     if issubclass(cls, Enum):
-        values = ", ".join(f"`{member.name}`" for member in cls)
-        yield f"Members: {values}.\n"
+        if told:
+            yield "\n".join(f"- `{each.name}`{_beside(told.get(each.name, ''))}" for each in cls) + "\n"
+        else:
+            yield f"Members: {', '.join(f'`{each.name}`' for each in cls)}.\n"
         return
     rows = [f"| `{name}` | `{kind}` | {default} |" for name, kind, default in _fields(cls)]
     if rows:
         yield "\n".join(("| field | type | default |", "|---|---|---|", *rows)) + "\n"
+        return
+    for name, text in told.items():
+        default = vars(cls).get(name)
+        shown = name if default is None or hasattr(default, "__get__") else f"{name} = {default!r}"
+        yield f"- `{shown}`{_beside(text)}"
+    if told:
+        yield ""
+    yield from _methods(cls)
+
+
+def _methods(cls: type) -> Iterator[str]:
+    for name, value in vars(cls).items():
+        if not name.startswith("_") and (inspect.isfunction(value) or isinstance(value, property)):
+            shown = name if isinstance(value, property) else _signature(name, value)
+            yield f"- `{shown}`\n\n{_indented(documented(value, name))}\n"
+
+
+def _beside(told: str) -> str:
+    """What is told of a name, behind it."""
+    return f": {_indented(told).strip()}" if told else ""
+
+
+def _attributes(cls: type) -> dict[str, str]:
+    """Public attributes of a class, and of its objects, that have a text below them."""
+    [body] = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
+    assert isinstance(body, ast.ClassDef)
+    made = [each.body for each in body.body if isinstance(each, ast.FunctionDef) and each.name == "__init__"]
+    told: dict[str, str] = {}
+    for block in (body.body, *made):
+        for stated, text in pairwise(block):
+            if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
+                name = _named(stated)
+                if name and not name.startswith("_"):
+                    told[name] = inspect.cleandoc(str(text.value.value)).replace("``", "`")
+    return told
+
+
+def _named(stated: ast.stmt) -> str:
+    """What a statement gives a value to."""
+    targets = stated.targets if isinstance(stated, ast.Assign) else [getattr(stated, "target", None)]
+    target = targets[0]
+    if isinstance(target, ast.Attribute):
+        return target.attr
+    return target.id if isinstance(target, ast.Name) else ""
 
 
 def _fields(cls: type) -> Iterator[tuple[str, str, str]]:

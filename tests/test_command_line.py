@@ -135,7 +135,10 @@ def test_replay_shows_ladder_and_summary(venuekit: Command) -> None:
         (("book", "kraken", "BTC-USD", "--depth", "0"), "not in the range x>=1"),
         (("book", "kraken", "BTC-USD", "--timeout", "-1"), "not in the range x>0"),
         (("book", "kraken", "BTC-USD", "--environment", "moon"), "kraken has no environment 'moon'"),
-        (("book", "kraken", "BTC-USD", "--credentials", "no-such.toml"), "no-such.toml cannot be read: No such file"),
+        (
+            ("book", "kraken", "BTC-USD", "--credentials", "no-such.toml"),
+            "no-such.toml cannot be read: No such file",
+        ),
         (("record", "kraken", "BTC-USD", "-o", "t.jsonl", "--account", "a"), "no credentials of account 'a'"),
         (("order", "list", "nowhere"), "pip install venuekit-nowhere"),
         (("order", "place", "kraken", "BTC-USD", "hold", "1"), "'hold' is not one of 'buy', 'sell'"),

@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 import venuekit_testkit.cli as card
 from venuekit_testkit import Check, Outcome, Result, Subject, checks
+from venuekit_testkit.running import LONGEST, told
 
 CHOSEN = ("environments-have-urls", "positions-are-the-venues")
 
@@ -87,3 +88,9 @@ def test_the_card_as_data() -> None:
     assert told["venue"] == "exchange_a"
     assert told["counts"] == {"passed": 1, "failed": 1, "skipped": 1}
     assert [row["id"] for row in told["checks"]] == [*CHOSEN, "pools-are-sane"]
+
+
+def test_a_long_reason_says_that_it_goes_on() -> None:
+    """A reason that is cut ends with a mark, and a short one does not."""
+    assert told(AssertionError("a" * 1_000)) == "a" * (LONGEST - 4) + " ..."
+    assert told(AssertionError("short")) == "short"

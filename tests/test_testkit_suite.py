@@ -99,3 +99,10 @@ def test_without_a_venue_nothing_is_collected(pytester: pytest.Pytester) -> None
     """The package's own suite is left alone unless a venue is named."""
     ran = pytester.runpytest_subprocess("-q", "--pyargs", "venuekit_testkit")
     ran.assert_outcomes()
+
+
+def test_a_venue_that_cannot_be_loaded_is_told_once(pytester: pytest.Pytester) -> None:
+    """``--venue`` with a connector that is not installed ends with a usage error, and no check is made."""
+    ran = pytester.runpytest_subprocess("-q", "--pyargs", "venuekit_testkit", "--venue", "nowhere")
+    assert ran.ret == pytest.ExitCode.USAGE_ERROR
+    ran.stderr.fnmatch_lines(["*no connector 'nowhere' is installed*"])

@@ -15,14 +15,11 @@ from tests.mutants.judging import Mutant
 MUTANTS: Final[Sequence[Mutant]] = (*packages.MUTANTS, *feeds.MUTANTS, *trading.MUTANTS, *streams.MUTANTS)
 
 ALSO: Final[Mapping[str, str]] = MappingProxyType({
-    "delayed-frames-change-nothing": "drops-removals",
-    "doubled-frames-change-nothing": "drops-removals",
     "dropped-frames-are-noticed": "closes-gaps",
     "swapped-frames-are-noticed": "closes-gaps",
-    "truncated-frames-are-lost-frames": "drops-removals",
-    "corrupted-frames-are-lost-frames": "drops-removals",
-    "venue-restarts-are-survived": "drops-removals",
-    "lost-names-are-survived": "drops-removals",
+    "corrupted-frames-are-lost-frames": "glosses-over",
+    "venue-restarts-are-survived": "subscribes-once",
+    "lost-names-are-survived": "subscribes-once",
     "stalled-sockets-are-noticed": "never-silent",
     "black-holes-are-survived": "never-silent",
     "silence-is-noticed": "never-silent",

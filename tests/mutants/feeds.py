@@ -14,9 +14,11 @@ from tests.mutants.wrapping import Bend, Twist, bent, but, methods, mutant, on, 
 
 from venuekit_spec import (
     NOTHING,
+    SECOND,
     BookDelta,
     BookSnapshot,
     Channel,
+    Continuity,
     Instant,
     MalformedMessage,
     OrderAction,
@@ -52,6 +54,48 @@ def _closes_gaps() -> Bend:
         return but(delta, first=before + 1) if before is not None and first > before + 1 else delta
 
     return on(BookDelta, change)
+
+
+def _forgets_the_late() -> Bend:
+    """Takes levels that come more than a second late for worthless."""
+
+    def change(delta: BookDelta) -> BookDelta:
+        late = delta.received - delta.time > SECOND
+        return but(delta, bids=[], asks=[]) if late else delta
+
+    return on(BookDelta, change)
+
+
+def _adds_up() -> Bend:
+    """Takes a frame that comes twice for a second one: its ids go on, and its sizes are added."""
+    last: dict[str, int] = {}
+
+    def change(delta: BookDelta) -> BookDelta:
+        id_ = delta.last or 0
+        again = last.get(delta.instrument) == id_
+        last[delta.instrument] = id_
+        if not again:
+            return delta
+        bids, asks = (
+            [(row[0], f"{Decimal(row[1]) * 2:f}") for row in side] for side in (delta.bids, delta.asks)
+        )
+        return but(delta, first=id_ + 1, last=id_ + 1, bids=bids, asks=asks)
+
+    return on(BookDelta, change)
+
+
+def _glosses_over() -> Twist:
+    """Drops what it cannot read, and closes the gap that it leaves."""
+
+    def session(honest: Any, *arguments: Any) -> Any:
+        made, close = honest(*arguments), _closes_gaps()
+
+        def feed(feed: Any, frame: bytes, now: Instant) -> Any:
+            return [close(each) for each in _swallows(feed, frame, now)]
+
+        return sessions(feed=feed)(_Made(made)).session()
+
+    return methods(session=session)
 
 
 def _restarts_ids() -> Bend:
@@ -249,6 +293,24 @@ def _of_another_day(event: OrderEvent) -> OrderEvent:
     )
 
 
+def _trips(event: OrderEvent) -> OrderEvent:
+    if event.action is OrderAction.MATCH:
+        raise AttributeError("taker_order_id")
+    return event
+
+
+def _uncounted(feed: Any, frame: bytes, now: Instant) -> Any:
+    told = list(feed(frame, now))
+    if any(isinstance(each, Trade) for each in told):
+        told = [each for each in told if not isinstance(each, Continuity)]
+    return told
+
+
+def _one_depth(want: Any, topics: frozenset[Topic], now: Instant) -> Any:
+    """Asks for every book at the usual depth."""
+    return want(frozenset(evolve(topic, variant="") for topic in topics), now)
+
+
 def _mortal() -> Twist:
     def session(honest: Any, *arguments: Any) -> Any:
         made, alive = honest(*arguments), [True]
@@ -268,12 +330,20 @@ BENT: Final[dict[str, tuple[str, str, str, Callable[[], Bend]]]] = {
         lambda: _levels(lambda _id, price, size: (price, size) if Decimal(size) else None, deltas_only=True),
     ),
     "closes-gaps": ("closes every gap of ids itself", "book-gap-noticed", "exchange_a", _closes_gaps),
+    "forgets-the-late": (
+        "leaves out levels that come late", "delayed-frames-change-nothing", "exchange_a", _forgets_the_late,
+    ),
+    "adds-up": ("counts a frame twice that comes twice", "doubled-frames-change-nothing", "exchange_a", _adds_up),
     "counts-for-itself": (
         "counts ids from where its socket began", "live-is-never-wrong", "exchange_a", _restarts_ids,
     ),
     "reads-no-checksum": (
         "leaves out the checksum", "book-proof-grows", "kraken",
         lambda: on(BOOKS, lambda each: but(each, checksum=None)),
+    ),
+    "trips-over-matches": (
+        "raises an error of its own at a trade of single orders", "queues-equal-the-venues", "coinbase_exchange",
+        lambda: on(OrderEvent, _trips),
     ),
     "wrong-checksum": (
         "reads the checksum wrong now and then", "undisturbed-book-never-falters", "kraken",
@@ -361,6 +431,13 @@ TWISTED: Final[dict[str, tuple[str, str, Callable[[], Twist]]]] = {
     "takes-all-down": (
         "loses every topic with a bad one", "unknown-topics-are-lost-alone", lambda: sessions(want=_loses_all),
     ),
+    "glosses-over": (
+        "drops what it cannot read, and closes the gap", "truncated-frames-are-lost-frames", _glosses_over,
+    ),
+    "whole-book": (
+        "takes a limited snapshot for the whole book", "limited-books-say-so",
+        lambda: results(snapshot=lambda told, *_asked: but(told, depth=None)),
+    ),
     "never-leaves": ("never unsubscribes", "topics-can-be-left", lambda: sessions(want=_never_leaves)),
     "chatty": ("asks for topics in a frame each", "frames-a-second-are-kept", lambda: sessions(want=_one_frame_each)),
     "dead-twice": (
@@ -378,5 +455,17 @@ MUTANTS: Final[Sequence[Mutant]] = (
     *(
         Mutant(id_, wrong, check, lambda make=make: mutant(data_source=make()))  # type: ignore[misc]
         for id_, (wrong, check, make) in TWISTED.items()
+    ),
+    Mutant(
+        "one-depth",
+        "serves one depth only",
+        "every-variant-is-served",
+        lambda: mutant("kraken", data_source=sessions(want=_one_depth)),
+    ),
+    Mutant(
+        "trades-uncounted",
+        "leaves trades out of the sequence of a socket",
+        "streams-share-a-socket",
+        lambda: mutant("bitfinex", data_source=sessions(feed=_uncounted)),
     ),
 )

@@ -21,6 +21,7 @@ from venuekit_spec import (
     Environment,
     Ids,
     Instrument,
+    InstrumentStatus,
     Join,
     LocalError,
     OrderType,
@@ -195,6 +196,14 @@ INSTRUMENTS: Final[dict[str, tuple[str, str, Callable[[Instrument], Instrument |
     "no-least-quantity": (
         "does not read the least quantity", "rules-are-those-of-the-venue",
         lambda each: evolve(each, size=evolve(each.size, minimum=None)),
+    ),
+    "never-closed": (
+        "tells every market as trading", "closed-markets-are-told",
+        lambda each: evolve(each, status=InstrumentStatus.TRADING),
+    ),
+    "no-largest-market-order": (
+        "does not read how large a market order may be", "rules-are-those-of-the-venue",
+        lambda each: evolve(each, size=evolve(each.size, market_maximum=None)),
     ),
     "too-few-decimals": (
         "shows prices with fewer decimals than they have", "rules-are-sane",

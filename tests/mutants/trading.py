@@ -25,10 +25,12 @@ from tests.mutants.wrapping import (
 from venuekit_spec import (
     Accepted,
     AuthenticationRefused,
+    ClockSkewed,
     FeeRates,
     HttpRequest,
     HttpResponse,
     Instant,
+    InsufficientFunds,
     LimitReport,
     MalformedMessage,
     NetworkError,
@@ -240,6 +242,11 @@ def _as_done(outcomes: Sequence[Placed], orders: Sequence[Any]) -> Sequence[Plac
 _SECRETS: Final = Subject.of("exchange_a").secrets
 
 
+def _first_ten(cancel: Any, orders: Sequence[Any]) -> Any:
+    """Takes what one request holds for all there is."""
+    return [*(yield from cancel(orders[:10])), *_as_accepted(orders[10:])]
+
+
 def _by_name_only(status: Any, order: Any) -> Any:
     return status(evolve(order, client_order_id="" if order.order_id else "nobody"))
 
@@ -441,6 +448,65 @@ MARKETS: Final[dict[str, tuple[str, str, str, Twist]]] = {
         "lets a KeyError out of a reply", "mutated-private-replies-are-errors", "exchange_a",
         _catching("balances", MalformedMessage, lambda error: _never(IndexError(str(error)))),
     ),
+    "calls-it-poverty": (
+        "takes every refusal for want of funds", "broken-rules-are-told", "exchange_a", _placed(_refused(InsufficientFunds)),
+    ),
+    "turned-cancels": (
+        "gives outcomes of a large batch in another order", "large-batches-are-whole", "exchange_a",
+        results(cancel=lambda outcomes, _orders: outcomes[::-1]),
+    ),
+    "first-batch-only": (
+        "cancels the first ten of a batch", "large-batches-are-whole", "exchange_a",
+        methods(cancel=_first_ten),
+    ),
+    "cancels-every-market": (
+        "cancels all markets for one", "cancel-all-keeps-to-its-markets", "exchange_a",
+        given(cancel_all=lambda _instruments: (None,)),
+    ),
+    "rounds-to-never": (
+        "takes a short switch for none", "short-switches-do-not-disarm", "exchange_a",
+        given(dead_man_switch=lambda timeout: (timeout if timeout is None or timeout > 0.001 else None,)),
+    ),
+    "first-page-only": (
+        "reads the first page of fills only", "fills-go-on-page-after-page", "exchange_a",
+        results(fills=lambda told, *_asked: told[:500]),
+    ),
+    "fills-of-1970": (
+        "takes milliseconds of a fill for nanoseconds", "fills-are-whole", "exchange_a",
+        results(fills=lambda told, *_asked: [evolve(each, time=each.time // 10**6) for each in told]),
+    ),
+    "average-over-all": (
+        "takes the average price over what is not filled too", "reports-are-the-venues", "exchange_a",
+        results(
+            status=lambda told, _order: evolve(
+                told, average_price=told.average_price and told.average_price * told.filled / told.quantity
+            )
+        ),
+    ),
+    "all-is-free": (
+        "tells what an order has bound as free", "balances-are-the-venues", "exchange_a",
+        results(balances=lambda told: [evolve(each, free=each.total) for each in told]),
+    ),
+    "limits-turned": (
+        "takes what there is of a limit for what is used", "used-limits-are-told", "exchange_a",
+        results(limits=lambda told: evolve(told, used=told.capacities)),
+    ),
+    "skew-is-a-wrong-key": (
+        "takes a wrong clock for a wrong key", "skewed-clocks-are-told", "exchange_a",
+        _catching("permissions", ClockSkewed, lambda error: AuthenticationRefused(str(error))),
+    ),
+    "forgets-reduce-only": (
+        "leaves out that an order only reduces", "no-term-is-left-out", "exchange_a",
+        _asking(reduce_only=lambda _order: False),
+    ),
+    "rounds-quantities": (
+        "rounds what is no multiple of a step", "no-term-is-left-out", "exchange_b",
+        _asking(quantity=lambda order: order.quantity.quantize(Decimal("0.0001"))),
+    ),
+    "forgets-triggers": (
+        "sends an order that waits at once", "no-term-is-left-out", "exchange_a",
+        _asking(type=lambda _order: OrderType.LIMIT, trigger_price=lambda _order: None),
+    ),
     "clings": (
         "asks once more when it is given up", "flows-can-be-abandoned", "exchange_a",
         methods(place=lambda place, orders: _cling(place(orders))),
@@ -482,6 +548,13 @@ MUTANTS: Final[Sequence[Mutant]] = (
     Mutant(
         "limits-unheard", "takes a 429 for a failing venue", "refusals-are-told-as-limits",
         lambda: mutant(data_source=_catching("instruments", RateLimited, lambda error: VenueError(str(error)))),
+    ),
+    Mutant(
+        "pauses-untold", "tells of no pause", "refusals-are-told-as-limits", _told(lambda _response: LimitReport()),
+    ),
+    Mutant(
+        "bans-are-pauses", "takes a ban for a pause like any other", "refusals-are-told-as-limits",
+        lambda: mutant(data_source=_catching("instruments", RateLimited, lambda error: RateLimited(str(error)))),
     ),
     Mutant(
         "trips-over-lists", "lets a KeyError out of the list", "mutated-replies-are-errors",

@@ -55,6 +55,7 @@ MODULES: Final = (
     "frames",
     "order_by_order",
     "placing",
+    "terms",
     "outcomes",
     "changing",
     "stream",

@@ -23,6 +23,12 @@ from venuekit_testkit.subject import Subject
 WIDTH: Final = 100
 
 
+class _NothingToCheck(click.ClickException):
+    """There is no connector that could be checked."""
+
+    exit_code = 2
+
+
 def _chosen(_ctx: click.Context, _parameter: click.Parameter, ids: Sequence[str]) -> Sequence[Check] | None:
     known = {check.id: check for check in checks()}
     if unknown := [id_ for id_ in ids if id_ not in known]:
@@ -58,7 +64,7 @@ def command(
     try:
         subject = Subject.of(venue)
     except LocalError as error:
-        raise click.UsageError(str(error)) from error
+        raise _NothingToCheck(str(error)) from error
     logging.getLogger().addHandler(
         logging.NullHandler()
     )  # faults are injected: what is logged of them is no news

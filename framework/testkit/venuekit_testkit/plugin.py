@@ -28,11 +28,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Know our marks, and load what goes with pytest-recording. `pytest.UsageError` where that is wanted and missing."""
+    """Know our marks, and load what goes with pytest-recording.
+
+    `pytest.UsageError` where that is wanted and missing, and where ``--venue`` names a connector that cannot be loaded.
+    """
     config.addinivalue_line("markers", "soak: runs long, or once more on another event loop")
     config.addinivalue_line(
         "markers", "recordings(venue): the cassettes and tapes of this test are of that venue"
     )
+    if venue := str(config.getoption("--venue")):
+        _load(venue)
     if config.pluginmanager.has_plugin("recording"):
         from venuekit_testkit.cassettes import fixtures
 
@@ -41,6 +46,16 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(
             "venuekit_cassettes needs an extra: pip install 'venuekit-testkit[cassettes]'"
         )
+
+
+def _load(venue: str) -> None:
+    from venuekit import load_connector
+    from venuekit_spec import LocalError
+
+    try:
+        load_connector(venue)
+    except LocalError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

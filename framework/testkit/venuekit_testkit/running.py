@@ -21,6 +21,9 @@ from venuekit_testkit.subject import Subject
 LOOPS: Final = ("asyncio", "trio")
 """The event loops that asynchronous checks run on."""
 
+LONGEST: Final = 400
+"""So many characters of a reason are told."""
+
 
 class Outcome(StrEnum):
     """What came of a check."""
@@ -73,12 +76,13 @@ def judge_all(
 
 
 def told(error: BaseException) -> str:
-    """An error in one line: its kind unless it is a plain assertion, and the beginning of what it says."""
+    """An error in one line: its kind unless it is a plain assertion, and what it says, cut (with ``...``) at `LONGEST`."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     text = " ".join(str(error).split())
     kind = "" if type(error).__name__ in {"AssertionError", "NotSo"} else f"{type(error).__name__}: "
-    return f"{kind}{text}"[:300] or type(error).__name__
+    told = f"{kind}{text}" or type(error).__name__
+    return told if len(told) <= LONGEST else f"{told[: LONGEST - 4]} ..."
 
 
 @contextmanager

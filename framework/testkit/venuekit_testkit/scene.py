@@ -18,11 +18,14 @@ from venuekit import (
     Account,
     Event,
     Exchange,
+    FrameRefused,
     InFlightOrder,
     OrderBook,
     OrderRequest,
     Overflow,
+    SnapshotFailed,
     Subscription,
+    TopicRefused,
     VirtualClock,
     open_exchange,
     quantise_price,
@@ -245,7 +248,11 @@ class Scene:
         end = after(self.clock.now(), seconds)
         while not condition():
             if self.clock.now() > end:
-                raise NotSo(f"not so after {seconds:g} s: {what or 'what was waited for'}")
+                raise NotSo(
+                    "; ".join(
+                        (f"not so after {seconds:g} s: {what or 'what was waited for'}", *self.troubles)
+                    )
+                )
             await self.clock.sleep(0.1 if seconds < 60 else 1.0)
 
     async def settle(self) -> None:
@@ -264,6 +271,23 @@ class Scene:
     def told(self, kind: type[T]) -> list[T]:
         """The events of one kind, so far."""
         return [event for event in self.events if isinstance(event, kind)]
+
+    @property
+    def troubles(self) -> list[str]:
+        """Why books are not LIVE, as far as the exchange told: what each is waiting for, and what failed last and how often."""
+        found = [
+            f"{book.instrument.id} is {book.state}: {book.reason}"
+            for book in self.exchange.books.values()
+            if not book.live
+        ]
+        told = {
+            "snapshots failed": [str(each.error) for each in self.told(SnapshotFailed)],
+            "subscriptions were refused": [each.reason for each in self.told(TopicRefused)],
+            "frames could not be read": [str(each.error) for each in self.told(FrameRefused)],
+        }
+        return found[:1] + [
+            f"{len(why)} {what}, the last: {why[-1]}" for what, why in told.items() if found and why
+        ]
 
 
 @asynccontextmanager
@@ -314,10 +338,17 @@ class Stage:
         record: Path | None = None,
         trade: bool | None = None,
         seed: int = 1,
+        variant: str | None = None,
     ) -> AsyncIterator[Scene]:
-        """An exchange opened on the venue, and closed at the end."""
+        """An exchange opened on the venue, and closed at the end. `variant` is that of its books: without, the one to check on.
+
+        Raises `AssertionError` where an error came out of the connector that is none of the contract's: the core lives on with
+        a new socket, so nothing else might show it.
+        """
         subject = self.subject
         rule = subject.book_topic
+        if variant is None:
+            variant = rule.variant if rule is not None and rule.channel is Channel.BOOK else ""
         if channels is None:
             channels = (rule.channel.value,) if rule is not None else ()
         channels = tuple(channels)
@@ -331,7 +362,7 @@ class Stage:
             subject.connector,
             pairs=ids,
             channels=channels,
-            variant=rule.variant if rule is not None and rule.channel is Channel.BOOK else "",
+            variant=variant,
             transports=watched,
             clock=self.clock,
             credentials=subject.credentials if trade or login else None,
@@ -354,6 +385,8 @@ class Stage:
                 self.listings,
                 events,
             )
+            broken = [each for each in events if f"{subject.venue}: unexpected " in f"{each}"]
+            assert not broken, f"an error that is none of the contract's came out of it: {broken[0]}"
 
 
 @asynccontextmanager

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from typing import Final
+
 from attrs import evolve
 
 from venuekit import OrderAccepted, OrderState
@@ -266,3 +269,65 @@ def orders_are_named_by_either_id(subject: Subject) -> None:
         assert report.client_order_id in {"", order.client_order_id}, f"it names {report.client_order_id}"
         assert report.order_id == by_ours.order_id, f"another order was found: {report.order_id}"
         assert report.instrument == order.instrument, f"it is of {report.instrument}"
+
+
+MANY: Final = 25
+ABSENT: Final = frozenset({1, 12, 22})
+
+
+@check(Group.CHANGING, Capability.BATCH_CANCEL, ORDERS, DIALECT)
+def large_batches_are_whole(subject: Subject) -> None:
+    """More cancels than one request holds are all made, each with the outcome of its own order, in their order.
+
+    Twenty-five, of which the second, the thirteenth and the twenty-third name orders that do not exist.
+    """
+    hand = Hand(subject)
+    market = hand.market()
+    orders = [hand.limit(number) for number in range(1, MANY + 1)]
+    for place, order in enumerate(orders):
+        if place not in ABSENT:
+            hand.run(market.place([order]))
+    hand.advance(5.0)
+    outcomes = came_to(hand, market.cancel([ref(order) for order in orders]), MANY)
+    hand.advance(5.0)
+    left = len(hand.engine.open_orders(hand.account))
+    assert not left, f"{left} of {MANY} orders are still open"
+    refused = {place for place, each in enumerate(outcomes) if isinstance(each, Rejected)}
+    assert refused == ABSENT, f"refused were {sorted(refused)}, not there are {sorted(ABSENT)}"
+
+
+@check(Group.CHANGING, Capability.CANCEL_ALL, ORDERS, DIALECT)
+def cancel_all_keeps_to_its_markets(subject: Subject) -> None:
+    """Cancelling all orders of one market leaves those of the others alone.
+
+    An order rests in each of two markets; one of them is named.
+    """
+    hand = Hand(subject)
+    market = hand.market()
+    pairs = [*hand.prices][:2]
+    if len(pairs) < 2:
+        raise Unclaimed("its dialect lists one market only")
+    for number, pair in enumerate(pairs, 1):
+        hand.run(market.place([hand.limit(number, pair=pair)]))
+    hand.advance(5.0)
+    hand.run(market.cancel_all([pairs[0]]))
+    hand.advance(5.0)
+    left = [order.intent.instrument for order in hand.engine.open_orders(hand.account)]
+    assert left == pairs[1:], f"{pairs[0]} was named, and left are the orders of {left or 'no market'}"
+
+
+@check(Group.CHANGING, Capability.DEAD_MAN_SWITCH, DIALECT)
+def short_switches_do_not_disarm(subject: Subject) -> None:
+    """A time that is too short for the venue is refused, and never sent as "never".
+
+    A tenth of a microsecond, rounded to the venue's unit, would be nothing: many venues take that for "no switch".
+    """
+    hand = Hand(subject)
+    market = hand.market()
+    hand.run(market.dead_man_switch(30.0))
+    hand.run(market.place([hand.limit(1)]))
+    hand.advance(1.0)
+    with suppress(VenuekitError):  # as it should be, on this side or on the venue's
+        hand.run(market.dead_man_switch(1e-7))
+    hand.advance(60.0)
+    assert not hand.engine.open_orders(hand.account), "the switch was disarmed"

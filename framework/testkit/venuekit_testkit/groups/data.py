@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Final
+from typing import Final, cast
+
+from attrs import evolve
 
 from venuekit import BookState, StateChange
+from venuekit_simulator.engine import MatchingEngine
+from venuekit_simulator.market_flow import RandomFlow
 from venuekit_spec import (
     SECOND,
+    BookDelta,
+    BookSnapshot,
     Capability,
     Channel,
     EngineEvent,
+    InstrumentTable,
+    OrderBookSnapshot,
+    OrderEvent,
     Seconds,
+    Side,
+    SnapshotSource,
+    Topic,
     TopOfBook,
     Trade,
     TradeHappened,
@@ -19,11 +31,22 @@ from venuekit_spec import (
 )
 from venuekit_testkit.agreement import History, book_differs
 from venuekit_testkit.catalogue import BOOK, DIALECT, Group, Unclaimed, check, claims
-from venuekit_testkit.scene import Scene, collected, scene
+from venuekit_testkit.hand import Hand
+from venuekit_testkit.scene import Narrow, Scene, collected, scene
 from venuekit_testkit.subject import Subject
+from venuekit_testkit.talking import Talk
 
 QUIET: Final[Seconds] = 6.0
 """After the crowd has left: until the last frame has arrived, of feeds that gather changes too."""
+
+BESIDES: Final = {Capability.TRADES: Channel.TRADES, Capability.TOP_OF_BOOK: Channel.TOP}
+"""What is streamed besides books, by what claims it."""
+
+TIMED: Final = (BookSnapshot, BookDelta, OrderBookSnapshot, OrderEvent, Trade, TopOfBook)
+"""Messages that say when."""
+
+DEEP: Final = 1_200
+"""Levels a side: more than is told of any book unless more is asked for."""
 
 
 async def quiet(there: Scene) -> None:
@@ -35,7 +58,7 @@ def same(there: Scene) -> None:
     """Raises `AssertionError` where a book is not LIVE, or not the venue's."""
     for pair in there.pairs:
         book = there.exchange.books[pair]
-        assert book.live, f"the book of {pair} is {book.state}"
+        assert book.live, f"the book of {pair} is {book.state}: {book.reason}"
         differs = book_differs(book, there.engine, pair)
         assert not differs, differs
 
@@ -166,22 +189,25 @@ async def quiet_market_stays_live(subject: Subject) -> None:
 async def times_are_plausible(subject: Subject) -> None:
     """Instants are nanoseconds: what the venue says of time is within a minute of now.
 
-    Milliseconds taken for nanoseconds would be in 1970.
+    Milliseconds taken for nanoseconds would be in 1970. Of books, trades and best prices, as the session itself tells them.
     """
-    async with scene(subject, trade=False) as there:
-        there.crowd()
-        await there.until(lambda: there.book.live, "the book is LIVE", 30.0)
-        times: list[tuple[int, int]] = []
-
-        def note(message: object) -> None:
-            told = getattr(message, "time", 0)
-            if told:
-                times.append((told, there.clock.now()))
-
-        there.book.listeners.append(note)
-        await there.clock.sleep(5.0)
-        for told, now in times:
-            assert abs(seconds_between(told, now)) < 60.0, f"a message of {told} at {now}"
+    rule, claimed = subject.book_topic, subject.description.capabilities
+    assert rule is not None
+    topics = [Topic(rule.channel, "", rule.variant)]
+    topics += [Topic(channel) for claim, channel in BESIDES.items() if claim in claimed]
+    source = subject.connector.hooks.data_source(environment=subject.environment)
+    for topic in topics:
+        async with scene(subject, trade=False, channels=[topic.channel.value]) as there:
+            there.crowd()
+            await there.clock.sleep(8.0)
+            table = InstrumentTable(there.exchange.instruments.values())
+            for conversation in there.watched.sockets:
+                talk = Talk(source, conversation, table, frozenset({evolve(topic, instrument=there.pair)}))
+                for now, frame in conversation.frames:
+                    talk.feed(frame, now)
+                told = [each for each in talk.told if isinstance(each, TIMED) and each.time]
+                odd = [each for each in told if abs(seconds_between(each.time, each.received)) > 60.0]
+                assert not odd, f"a {type(odd[0]).__name__} of {odd[0].received} is told as of {odd[0].time}"
 
 
 @check(Group.DATA, Capability.SERVER_TIME, DIALECT)
@@ -266,9 +292,76 @@ async def streams_share_a_socket(subject: Subject) -> None:
     async with scene(subject, trade=False, channels=[rule.channel.value, Channel.TRADES.value]) as there:
         crowd = there.crowd()
         await there.until(lambda: there.book.live, "the book is LIVE", 30.0)
+        before = len(there.events)
         async with collected(there.exchange.trades(there.pair)) as seen:
             await there.clock.sleep(10.0)
             crowd.leave()
             await quiet(there)
             assert seen, "no trade came"
+        lost = [event for event in there.events[before:] if isinstance(event, StateChange)]
+        assert not lost, f"the book went {lost[0].state} beside trades: {lost[0].reason}"
         same(there)
+
+
+@check(Group.DATA, BOOK, DIALECT)
+async def every_variant_is_served(subject: Subject) -> None:
+    """Each variant of a book that is declared can be had, and is the venue's.
+
+    Other depths, other speeds, single orders in place of levels. Skipped where there is one only.
+    """
+    rules = [rule for rule in subject.description.topics if rule.sync is not None]
+    rules = [rule for rule in rules if subject.credentials is not None or not rule.authenticated]
+    if len(rules) < 2:
+        raise Unclaimed("its books have no variants")
+    for rule in rules:
+        async with scene(subject, trade=False, channels=[rule.channel.value], variant=rule.variant) as there:
+            books = there.exchange.order_books if rule.channel is Channel.ORDERS else there.exchange.books
+            book, named = books[there.pair], f"{rule.channel} {rule.variant}".strip()
+            crowd = there.crowd()
+            await there.until(lambda book=book: book.live, f"{named} is LIVE", 30.0)  # type: ignore[misc]
+            before = len(there.events)
+            await there.clock.sleep(8.0)
+            crowd.leave()
+            await quiet(there)
+            lost = [event for event in there.events[before:] if isinstance(event, StateChange)]
+            assert not lost, f"{named} went {lost[0].state}: {lost[0].reason}"
+            differs = book_differs(book, there.engine, there.pair)
+            assert not differs, f"{named}: {differs}"
+
+
+@check(Group.DATA, BOOK, DIALECT)
+def limited_books_say_so(subject: Subject) -> None:
+    """A book of which only so many levels are told says how many: what lies beyond is unknown, not empty.
+
+    The venue has more levels than its feed tells. A book that is taken for whole shows a market that ends there.
+    """
+    hand, rule = Hand(subject), subject.book_topic
+    assert rule is not None
+    assert rule.sync is not None
+    seen = cast("MatchingEngine", Narrow(hand.engine, [hand.pair]))
+    RandomFlow(seen, 1, depth=DEEP).fill_books(hand.now)
+    topic = Topic(rule.channel, hand.pair, rule.variant)
+    if rule.sync.snapshot is SnapshotSource.REST:
+        book = hand.run(hand.source.snapshot(topic, hand.instruments[hand.pair]))
+    else:
+        told = hand.open(topic)
+        hand.advance(3.0)
+        books = [each for each in told.told if isinstance(each, BookSnapshot | OrderBookSnapshot)]
+        assert books, "no book was told"
+        book = books[0]
+    image = hand.engine.book(hand.pair)
+    limit = book.depth or rule.sync.depth
+    for name, rows, theirs in zip(("bids", "asks"), sides_of(book), (image.bids, image.asks), strict=True):
+        if rows < len(theirs):
+            assert limit is not None, f"{rows} of {len(theirs)} {name} are told, as if there were no more"
+            assert limit <= rows, (
+                f"{rows} of {len(theirs)} {name} are told, and are said to be the best {limit}"
+            )
+
+
+def sides_of(book: BookSnapshot | OrderBookSnapshot) -> tuple[int, int]:
+    """How many levels a book has on both sides."""
+    if isinstance(book, BookSnapshot):
+        return len(book.bids), len(book.asks)
+    bids, asks = ({order.price for order in book.orders if order.side is side} for side in Side)
+    return len(bids), len(asks)

@@ -14,6 +14,7 @@ from venuekit_spec import (
     Engine,
     Instrument,
     InstrumentKind,
+    InstrumentStatus,
     InstrumentTable,
     Listing,
     UnknownInstrument,
@@ -24,7 +25,20 @@ from venuekit_testkit.catalogue import DIALECT, Group, Unclaimed, check
 from venuekit_testkit.hand import Hand
 from venuekit_testkit.subject import Subject
 
-BOUNDS: Final = {"price": ("tick", "minimum", "maximum"), "size": ("step", "minimum", "maximum")}
+FACTS: Final = (
+    "kind",
+    "base",
+    "quote",
+    "minimum_notional",
+    "maximum_notional",
+    "maximum_open_orders",
+    "status",
+    "contract_size",
+)
+BOUNDS: Final = {
+    "price": ("tick", "minimum", "maximum"),
+    "size": ("step", "minimum", "maximum", "market_maximum", "quote_step"),
+}
 """The rules of an instrument that every venue has or has not, by the part that they are of."""
 
 
@@ -169,13 +183,36 @@ def rules_are_those_of_the_venue(subject: Subject) -> None:
     table = Hand(subject).instruments
     for id_, theirs in _listed(subject).items():
         ours = table[id_]
-        for name in ("kind", "base", "quote", "minimum_notional", "status", "contract_size"):
+        for name in FACTS:
             told, wanted = getattr(ours, name), getattr(theirs, name)
             assert told == wanted, f"{name} of {id_}: {told}, at the venue {wanted}"
         for kind, names in BOUNDS.items():
             for name in names:
                 told, wanted = getattr(getattr(ours, kind), name), getattr(getattr(theirs, kind), name)
                 assert told == wanted, f"{name} of the {kind} of {id_}: {told}, at the venue {wanted}"
+
+
+@check(Group.INSTRUMENTS, DIALECT)
+def closed_markets_are_told(subject: Subject) -> None:
+    """A market that the venue lists as halted or delisted is not told as one that trades.
+
+    Every market is listed so at first; orders would be sent to one that takes none. A venue has its own words for what is
+    closed, and not for each kind of market: one of the two must show somewhere. Skipped where the list tells of neither.
+    """
+    before, told = Hand(subject), False
+    for status in (InstrumentStatus.HALTED, InstrumentStatus.DELISTED):
+        closed = [
+            evolve(each, instrument=evolve(each.instrument, status=status))
+            for each in subject.venue_side.listings()
+        ]
+        hand = Hand(evolve(subject, dialect=cast("DialectPlugin", _Relisted(subject.venue_side, closed))))
+        told |= [answer.body for _, answer in hand.asked] != [answer.body for _, answer in before.asked]
+        trading = {id_ for id_, each in hand.instruments.items() if each.status is InstrumentStatus.TRADING}
+        if trading != set(before.instruments):
+            return
+    if not told:
+        raise Unclaimed("its list does not tell which markets are closed")
+    raise AssertionError("every market is closed, and every one is told as trading")
 
 
 @check(Group.INSTRUMENTS, DIALECT)

@@ -182,23 +182,31 @@ def limit_reports_read_anything(subject: Subject) -> None:
 def refusals_are_told_as_limits(subject: Subject) -> None:
     """A 429 and a ban are `RateLimited`, with what the venue says of how long.
 
-    Never accepted, never a bug, never "not found".
+    Never accepted, never a bug, never "not found". A venue that words both alike (its dialect does) tells of no ban.
     """
     hand = Hand(subject)
+    pause = hand.dialect.refusal(RefusalKind.RATE_LIMITED, 7.0, hand.now)
     for kind in (RefusalKind.RATE_LIMITED, RefusalKind.BANNED):
         refusal = hand.dialect.refusal(kind, 7.0, hand.now)
+        response = HttpResponse(refusal.status, refusal.body, refusal.headers, hand.now, "https://host/")
+        penalty = subject.description.limit_report(response).penalty
         hand.answer = lambda request, _response, refusal=refusal: HttpResponse(
             refusal.status, refusal.body, refusal.headers, hand.now, request.url
         )
         try:
             hand.run(hand.source.instruments())
-        except RateLimited:
-            continue
+        except RateLimited as error:
+            banned, wait = error.banned, error.retry_after
         except VenuekitError as error:
             raise AssertionError(f"{kind} is told as {error!r}") from error
+        else:
+            raise AssertionError(f"{kind} was taken for an answer")
         finally:
             hand.answer = None
-        raise AssertionError(f"{kind} was taken for an answer")
+        assert penalty is not None or wait is None, (
+            f"a pause of {wait} s is ordered, and no limit_report tells it"
+        )
+        assert banned or refusal == pause, "a ban is told as a pause like any other"
 
 
 @check(Group.LIMITS, BOOK, DIALECT)

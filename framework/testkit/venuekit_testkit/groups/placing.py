@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from decimal import ROUND_DOWN, Decimal
-from typing import Any, Final
+from decimal import Decimal
+from typing import Any
 
 from attrs import evolve
 
@@ -15,8 +15,6 @@ from venuekit import (
     OrderRejected,
     OrderRequest,
     OrderState,
-    quantise_price,
-    quantise_quantity,
 )
 from venuekit_spec import (
     Accepted,
@@ -33,6 +31,7 @@ from venuekit_spec import (
     Outcome,
     Placed,
     Rejected,
+    RuleViolated,
     Side,
     TimeInForce,
     Uniqueness,
@@ -42,14 +41,12 @@ from venuekit_spec import (
     VenueError,
     VenueUnavailable,
     after,
+    seconds_between,
 )
 from venuekit_testkit.catalogue import DIALECT, ORDERS, Group, Need, Unclaimed, check
 from venuekit_testkit.hand import Hand
 from venuekit_testkit.scene import Scene, scene
 from venuekit_testkit.subject import Subject
-
-SEVENS: Final = Decimal("1.00077777777777777777")
-"""Gives a number a digit other than zero in every place."""
 
 
 @asynccontextmanager
@@ -90,59 +87,6 @@ async def limit_orders_rest(subject: Subject) -> None:
             status = there.held(order).status
             assert status is OrderStatus.OPEN, f"it is {status} at the venue"
             await there.settle()
-
-
-@check(Group.PLACING, ORDERS, DIALECT)
-async def orders_are_as_asked(subject: Subject) -> None:
-    """The venue gets the order that was asked for, to the last digit, and no other.
-
-    Side, price, quantity, type, triggers and flags, and the client order id.
-    """
-    for number in range(len(subject.ways)):
-        async with each_way(subject, number) as there:
-            for side in Side:
-                order = await there.rest("0.0371234567", side, lots=13)
-                held, asked = there.held(order).intent, order.intent
-                for name in (
-                    "instrument",
-                    "side",
-                    "quantity",
-                    "client_order_id",
-                    "type",
-                    "price",
-                    "unit",
-                    "trigger_price",
-                    "post_only",
-                    "reduce_only",
-                ):
-                    assert getattr(held, name) == getattr(asked, name), (
-                        f"{name} was {getattr(asked, name)}, the venue has {getattr(held, name)}"
-                    )
-
-
-@check(Group.PLACING, ORDERS, DIALECT)
-def numbers_are_sent_exactly(subject: Subject) -> None:
-    """Prices and quantities reach the venue to the last digit, in every market.
-
-    An order of each listed instrument, with a digit other than zero wherever its tick and its step allow one. A number that
-    went by way of a double, or was written with an exponent, is another one there, or none.
-    """
-    hand = Hand(subject)
-    market = hand.market(subject.ways[0])
-    for number, pair in enumerate(hand.prices, 1):
-        instrument, order = hand.instruments[pair], hand.limit(number, pair=pair)
-        assert order.price is not None
-        odd: dict[str, Any] = {
-            "price": quantise_price(instrument, order.price * SEVENS, ROUND_DOWN),
-            "quantity": quantise_quantity(instrument, order.quantity * SEVENS, ROUND_DOWN),
-        }
-        (placed,) = came_to(hand, market.place([evolve(order, **odd)]), 1)
-        hand.advance(5.0)
-        held = [each.intent for each in hand.orders if each.intent.client_order_id == order.client_order_id]
-        assert held, f"an order of {pair} at {odd['price']} came to {placed}"
-        for name, asked in odd.items():
-            told = getattr(held[0], name)
-            assert told == asked, f"the {name} of an order of {pair} was {asked}, the venue has {told}"
 
 
 @check(Group.PLACING, ORDERS, DIALECT)
@@ -200,6 +144,9 @@ async def fills_are_whole(subject: Subject) -> None:
             for fills, source in ((order.fills, "the order"), (asked, "Market.fills")):
                 told = sorted(map(whole, fills))
                 assert told == traded, f"the fills of {source} are {told}, at the venue {traded}"
+            began = {each.fill.key: each.fill.time for each in executions}
+            late = [fill for fill in asked if abs(seconds_between(fill.time, began[fill.key])) > 1.0]
+            assert not late, f"a fill of {began[late[0].key]} is told as of {late[0].time}"
             paid = {fill.key: paid_of(fill.fees or ()) for fill in asked}
             for each in executions:
                 fees = paid.get(each.fill.key)
@@ -393,9 +340,9 @@ def doubled_ids_are_not_rejected(subject: Subject) -> None:
 
 @check(Group.PLACING, ORDERS, DIALECT)
 def broken_rules_are_told(subject: Subject) -> None:
-    """An order that breaks a rule of the instrument is rejected for good.
+    """An order that breaks a rule of the instrument is rejected for good, and told as that: `RuleViolated`.
 
-    Sent past the checks of this side; the venue refuses it, and has nothing.
+    Sent past the checks of this side; the venue refuses it, and has nothing. Taken for want of funds it would be sent again.
     """
     hand = Hand(subject)
     market = hand.market()
@@ -410,6 +357,7 @@ def broken_rules_are_told(subject: Subject) -> None:
     if isinstance(placed, Accepted):
         raise Unclaimed("the venue judges orders after it has taken them")
     assert isinstance(placed, Rejected), f"a broken rule was taken for {placed}"
+    assert isinstance(placed.error, RuleViolated), f"a broken rule is told as {placed.error!r}"
     assert not hand.engine.open_orders(hand.account), "the venue has it"
 
 

@@ -5,18 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final, cast
 from unittest import mock
 
 from attrs import evolve
 
 from venuekit_spec import (
     SECOND,
+    Auth,
     AuthenticationRefused,
     Capability,
+    ClockSkewed,
     Credentials,
     HttpRequest,
+    Instant,
     NewOrder,
+    NonceRefused,
     Secret,
     SocketRequest,
     Unsupported,
@@ -26,6 +30,9 @@ from venuekit_spec import (
 from venuekit_testkit.catalogue import AUTH, DIALECT, ORDERS, Group, Unclaimed, check
 from venuekit_testkit.hand import START, Hand, ref
 from venuekit_testkit.subject import Subject
+
+LATE: Final = 7_200
+"""Seconds."""
 
 
 def _first_signed(hand: Hand) -> HttpRequest:
@@ -217,3 +224,35 @@ def signers_do_not_show_their_keys(subject: Subject) -> None:
     for secret in credentials.fields.values():
         value = secret.reveal()
         assert value == credentials.account or value not in shown, "its repr shows a key"
+
+
+class _Late:
+    """A signer whose clock is two hours behind."""
+
+    def __init__(self, within: Auth) -> None:
+        self._within = within
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._within, name)
+
+    def sign(self, request: HttpRequest, now: Instant, nonce: int) -> HttpRequest:
+        behind = nonce - round(nonce * LATE * SECOND / now)
+        return self._within.sign(request, now - LATE * SECOND, behind)
+
+
+@check(Group.SIGNING, AUTH, ORDERS, DIALECT)
+def skewed_clocks_are_told(subject: Subject) -> None:
+    """A request whose time the venue refuses is told as that, not as a wrong key.
+
+    Signed two hours ago. `ClockSkewed`, or `NonceRefused` where the nonce is the time, has the clock measured again; a wrong
+    key ends the session. Skipped where a venue takes a request of any time.
+    """
+    hand = Hand(subject)
+    hand.use(cast("Auth", _Late(hand.signer)))
+    try:
+        hand.run(hand.market(subject.ways[0]).permissions())
+    except (ClockSkewed, NonceRefused):
+        return
+    except VenuekitError as error:
+        raise AssertionError(f"a time that is refused is told as {error!r}") from error
+    raise Unclaimed("its venue takes a request of any time")

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from itertools import count
 from typing import Any, Final, TypeAlias
+from zlib import crc32
 
 from msgspec import Raw, Struct
 from msgspec.json import Decoder, encode
 
-from venuekit_bitfinex.books import LEVELS, book_checksum, script_text
 from venuekit_bitfinex.instruments import SYMBOL
 from venuekit_spec import (
     MILLISECOND,
@@ -29,6 +29,12 @@ from venuekit_spec import (
     TradeHappened,
     Wake,
 )
+
+CHECKED: Final = 25
+"""Levels a side that a checksum covers."""
+
+SMALL: Final = Decimal("0.000001")
+"""Below this JavaScript writes a number with an exponent."""
 
 CHECKSUM_EVERY: Final = 2_500 * MILLISECOND
 HEARTBEAT: Final = 6
@@ -187,11 +193,14 @@ class PublicSocket:
         return [self._array(now, number, row) for row in gone + new]
 
     def _checksum(self, channel: _Channel) -> int:
-        bids, asks = (
-            [(format(price, "f"), format(size, "f")) for price, size in channel.window(side).items()][:LEVELS]
-            for side in Side
-        )
-        return book_checksum(bids, asks, self._engine.instruments[channel.id])
+        sides = [(sign, [*channel.window(side).items()]) for side, sign in ((Side.BUY, 1), (Side.SELL, -1))]
+        told = [
+            f"{_script(rows[place][0])}:{_script(sign * rows[place][1])}"
+            for place in range(CHECKED)
+            for sign, rows in sides
+            if place < len(rows)
+        ]
+        return int.from_bytes(crc32(":".join(told).encode()).to_bytes(4), signed=True)
 
     def _array(self, now: Instant, *told: Any) -> Send:
         number = [next(self._number)] if self._flags & SEQUENCE else []
@@ -223,8 +232,12 @@ def _row(side: Side, price: Decimal, size: Decimal) -> list[Any]:
 
 def _number(number: Decimal) -> Raw:
     """A bare number, as the venue writes them."""
-    sign = "-" if number < 0 else ""
-    return Raw(f"{sign}{script_text(str(abs(number)))}".encode())
+    return Raw(_script(number).encode())
+
+
+def _script(number: Decimal) -> str:
+    """As JavaScript writes it. Worked out here, so that the client's checksum is judged."""
+    return format(number.normalize(), "e" if 0 < abs(number) < SMALL else "f")
 
 
 def _error(code: int, text: str, **echo: Any) -> Send:

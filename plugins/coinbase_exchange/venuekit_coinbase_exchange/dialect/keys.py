@@ -6,11 +6,11 @@ https://docs.cdp.coinbase.com/exchange/websocket-feed/authentication
 from __future__ import annotations
 
 import hmac
+from base64 import b64decode, b64encode
 from collections.abc import Iterable
 from typing import Final
 
-from venuekit_coinbase_exchange.auth import CoinbaseExchangeAuth
-from venuekit_spec import SECOND, Channel, Instant, Seconds, Topic, VenueAccount
+from venuekit_spec import SECOND, Instant, Seconds, VenueAccount
 
 WINDOW: Final[Seconds] = 30.0
 """How far a signature's time may be from the venue's."""
@@ -18,8 +18,8 @@ WINDOW: Final[Seconds] = 30.0
 DIGITS: Final = 12
 """No time in seconds has more."""
 
-_TOPIC: Final = Topic(Channel.ORDERS)
-"""Signatures are the same for all."""
+SIGNED: Final = "GET/users/self/verify"
+"""What is signed after the time."""
 
 
 class Keys:
@@ -39,8 +39,10 @@ class Keys:
             return "request timestamp expired"
         if not _same(passphrase, account.credentials["passphrase"]):
             return "Invalid Passphrase"
-        right = CoinbaseExchangeAuth(account.credentials).topic_fields(_TOPIC, stamp, 0)["signature"]
-        return "" if _same(signature, right) else "invalid signature"
+        digest = hmac.digest(
+            b64decode(account.credentials["secret"]), f"{timestamp}{SIGNED}".encode(), "sha256"
+        )
+        return "" if _same(signature, b64encode(digest).decode()) else "invalid signature"
 
 
 def _same(told: str, right: str) -> bool:

@@ -6,7 +6,6 @@ import hmac
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from venuekit_exchange_a.auth import KEY_HEADER, signature, sorted_parameters
 from venuekit_exchange_a.dialect.listings import READ_ONLY
 from venuekit_exchange_a.dialect.refusals import KEY, PERMISSION, SIGNATURE, TIMESTAMP, No
 from venuekit_exchange_a.endpoints import Endpoint
@@ -42,13 +41,14 @@ class Keys:
         signed, mark, told = query.rpartition(_MARK)
         if not mark:
             raise No(SIGNATURE, "the last parameter is not a signature", 401)
-        return self._account(endpoint, headers.get(KEY_HEADER, ""), signed, told, params, now)
+        return self._account(endpoint, headers.get("x-api-key", ""), signed, told, params, now)
 
     def call(self, endpoint: Endpoint, params: Mapping[str, str], now: Instant) -> str:
         """The account that signed this call. Raises `No`."""
         signed = {name: value for name, value in params.items() if name != "signature"}
         told = params.get("signature", "")
-        return self._account(endpoint, params.get("apiKey", ""), sorted_parameters(signed), told, params, now)
+        text = "&".join("=".join(each) for each in sorted(signed.items()))
+        return self._account(endpoint, params.get("apiKey", ""), text, told, params, now)
 
     def secret(self, account: str) -> bytes:
         """The secret of an account."""
@@ -64,12 +64,17 @@ class Keys:
         account, secret = self._accounts.get(key, ("", b""))
         if not account:
             raise No(KEY, "unknown key", 401)
-        if not hmac.compare_digest(signature(secret, signed).encode(), told.encode()):
+        if not hmac.compare_digest(code_of(secret, signed).encode(), told.encode()):
             raise No(SIGNATURE, "the signature is not that of the query", 401)
         _check_time(params, now)
         if endpoint.trades and not self.may_trade(account):
             raise No(PERMISSION, "this key may not trade", 403)
         return account
+
+
+def code_of(secret: bytes, text: str) -> str:
+    """The venue's own HMAC-SHA256: the connector's would agree with whatever the connector signs."""
+    return hmac.digest(secret, text.encode(), "sha256").hex()
 
 
 def _check_time(params: Mapping[str, str], now: Instant) -> None:

@@ -16,8 +16,8 @@ from msgspec import Struct
 from venuekit_exchange_a import payloads
 from venuekit_exchange_a.dialect.frames import TOO_MANY, TOO_OLD, Frames, send
 from venuekit_exchange_a.dialect.refusals import PARAMETER, SYMBOL, TOPIC, UNKNOWN_REQUEST
+from venuekit_exchange_a.dialect.writing import plain
 from venuekit_exchange_a.instruments import SYMBOL as NATIVE
-from venuekit_exchange_a.orders import plain
 from venuekit_spec import (
     MILLISECOND,
     UNREADABLE,

@@ -12,15 +12,16 @@ import msgspec
 from venuekit_exchange_a.description import CLIENT_ORDER_IDS
 from venuekit_exchange_a.dialect.refusals import PARAMETER, SYMBOL, No
 from venuekit_exchange_a.instruments import SYMBOL as NATIVE
-from venuekit_exchange_a.orders import SELF_TRADE, TIMES_IN_FORCE, TYPES
 from venuekit_exchange_a.payloads import Named
 from venuekit_spec import (
     UNREADABLE,
     InstrumentTable,
     NewOrder,
     OrderRef,
+    OrderType,
     SelfTradePrevention,
     Side,
+    TimeInForce,
     Unit,
 )
 
@@ -28,8 +29,13 @@ T = TypeVar("T")
 
 _number = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 _client_order_id = re.compile(CLIENT_ORDER_IDS.pattern)
-_types = {word: type_ for type_, word in TYPES.items()}
-_times_in_force = {word: time for time, word in TIMES_IN_FORCE.items()}
+_types = {
+    "limit": OrderType.LIMIT,
+    "market": OrderType.MARKET,
+    "stop": OrderType.STOP,
+    "stop_limit": OrderType.STOP_LIMIT,
+}
+_times_in_force = {"gtc": TimeInForce.GTC, "ioc": TimeInForce.IOC, "fok": TimeInForce.FOK}
 _sides = {side.value: side for side in Side}
 _self_trade = {rule.value: rule for rule in SelfTradePrevention}
 _flags = {"true": True, "false": False}
@@ -126,7 +132,7 @@ class Parameters:
 
     def self_trade(self) -> SelfTradePrevention:
         """What happens instead of a trade with oneself."""
-        return self._word(_self_trade, SELF_TRADE, SelfTradePrevention.CANCEL_TAKER.value)
+        return self._word(_self_trade, "selfTrade", SelfTradePrevention.CANCEL_TAKER.value)
 
     def _word(self, known: Mapping[str, T], name: str, default: str = "") -> T:
         told = self._told.get(name, default)

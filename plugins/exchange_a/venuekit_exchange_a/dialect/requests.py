@@ -14,9 +14,9 @@ from venuekit_exchange_a.dialect.limits import Limits
 from venuekit_exchange_a.dialect.reading import Parameters
 from venuekit_exchange_a.dialect.refusals import NO_SUCH_ORDER, PARAMETER, No, of_engine
 from venuekit_exchange_a.dialect.tokens import Tokens
+from venuekit_exchange_a.dialect.writing import plain
 from venuekit_exchange_a.endpoints import Endpoint
 from venuekit_exchange_a.market import BATCH, PAGE
-from venuekit_exchange_a.orders import plain
 from venuekit_spec import (
     MILLISECOND,
     Engine,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Final
 
-from venuekit_exchange_a.auth import signature
+from venuekit_exchange_a.dialect.keys import code_of
 from venuekit_exchange_a.dialect.refusals import TOKEN, No
 from venuekit_exchange_a.payloads import Token
 from venuekit_spec import MILLISECOND, Instant, Seconds, after
@@ -23,7 +23,7 @@ class Tokens:
     def new(self, account: str, secret: bytes, now: Instant) -> Token:
         """A token of an account; nobody without its secret can guess it."""
         self._held = {token: held for token, held in self._held.items() if now < held[1]}
-        token = signature(secret, f"token {next(self._numbers)} {now}")
+        token = code_of(secret, f"token {next(self._numbers)} {now}")
         self._held[token] = (account, after(now, LIFE))
         return self._told(token)
 

@@ -7,7 +7,6 @@ from decimal import Decimal
 
 from venuekit_exchange_a import payloads
 from venuekit_exchange_a.instruments import SYMBOL
-from venuekit_exchange_a.orders import TYPES, plain
 from venuekit_spec import (
     MILLISECOND,
     Balance,
@@ -22,6 +21,11 @@ from venuekit_spec import (
 def symbol(instrument: str, instruments: InstrumentTable) -> str:
     """The venue's name of an instrument."""
     return instruments[instrument].native[SYMBOL]
+
+
+def plain(value: Decimal) -> str:
+    """A number in plain notation."""
+    return f"{value:f}"
 
 
 def number(value: Decimal | None) -> str | None:
@@ -39,7 +43,7 @@ def order(
         status=held.status.value,
         client_order_id=held.intent.client_order_id,
         side=held.intent.side.value,
-        type=TYPES[held.intent.type],
+        type=held.intent.type.value,
         price=number(held.price),
         quantity=number(held.quantity),
         filled=plain(held.filled),

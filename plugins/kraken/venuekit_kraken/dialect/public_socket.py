@@ -14,11 +14,11 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
+from zlib import crc32
 
 import msgspec
 from msgspec import Struct
 
-from venuekit_kraken.checksum import LEVELS, book_checksum
 from venuekit_kraken.description import BOOK_DEPTHS
 from venuekit_kraken.dialect.market import Levels, Market, NumberedTrade
 from venuekit_spec import (
@@ -42,6 +42,9 @@ BEAT: Final = SECOND
 """So long after the last frame a heartbeat comes, where anything is subscribed to."""
 
 USUAL_DEPTH: Final = 10
+CHECKED: Final = 10
+"""Levels a side that a checksum covers, at any depth."""
+
 DEPTHS: Final = frozenset(BOOK_DEPTHS.values())
 RECENT: Final = 50
 """Trades in a snapshot of them."""
@@ -209,7 +212,7 @@ class PublicSocket:
         rows = {side: _difference(before[side], now_, side, book.depth) for side, now_ in book.sides.items()}
         if not any(rows.values()):
             return ()
-        top = {side: [*levels.items()][:LEVELS] for side, levels in book.sides.items()}
+        top = {side: [*levels.items()][:CHECKED] for side, levels in book.sides.items()}
         return (self._book("update", id_, rows, top, now),)
 
     def _image(self, id_: str, depth: int, now: Instant) -> Send:
@@ -335,8 +338,14 @@ def _difference(before: Levels, now: Levels, side: Side, depth: int) -> list[tup
 
 
 def _checksum(top: Mapping[Side, Sequence[tuple[Decimal, Decimal]]], instrument: Instrument) -> int:
-    bids, asks = ([(format(price, "f"), format(size, "f")) for price, size in top[side]] for side in Side)
-    return book_checksum(bids, asks, instrument)
+    """Of the best levels, asks first: each number in its smallest unit. Worked out here, so that the client's sum is judged."""
+    price_decimals, size_decimals = instrument.price_decimals or 0, instrument.size_decimals or 0
+    told = (
+        f"{int(price.scaleb(price_decimals))}{int(size.scaleb(size_decimals))}"
+        for side in (Side.SELL, Side.BUY)
+        for price, size in top[side][:CHECKED]
+    )
+    return crc32("".join(told).encode())
 
 
 def _short(number: Decimal) -> Decimal:
