@@ -512,6 +512,17 @@ def test_what_is_harmless_is_not(harmless: str) -> None:
     assert cassette_findings(CassetteFile.serialize({"interactions": [interaction(harmless)]}), SECRETS) == []
 
 
+def test_what_has_a_public_name_is_harmless() -> None:
+    """An id that looks like a key is none where the venue's names say so; a known secret is found there all the same."""
+    shown, stolen = (
+        CassetteFile.serialize({"interactions": [interaction(f'{{"order_id":"{value}"}}')]})
+        for value in (RANDOM, KEY)
+    )
+    assert cassette_findings(shown, SECRETS)
+    assert cassette_findings(shown, SECRETS, ["orderID"]) == []
+    assert cassette_findings(stolen, SECRETS, ["orderID"])
+
+
 def test_what_holds_a_secret_is_neither_written_nor_replayed(recorded: Recorded, tmp_path: Path) -> None:
     """The guard stands at both ends of a cassette: what a rule let through is not written, what is planted is not played."""
     path = tmp_path / "toy.yaml"

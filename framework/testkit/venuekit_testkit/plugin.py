@@ -25,6 +25,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "venuekit_cassettes",
         "the venue whose cassettes and tapes are in the tests: record and replay them by our rules",
     )
+    parser.addini(
+        "venuekit_public",
+        "names of members in recordings that look like keys and are shown to everybody, ids of orders for example",
+        type="args",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

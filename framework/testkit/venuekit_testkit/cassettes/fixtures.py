@@ -9,7 +9,8 @@ mark ``recordings("my_venue")``, which a repository of several venues uses. Then
    mark opens nothing, since then nobody would look for the secrets in use. ``block_network(allowed_hosts=[...])``,
    ``--allowed-hosts`` and the fixture `allowed_hosts` say which hosts it may reach all the same, this machine included.
 3. A cassette is searched for secrets before it is written and before it is replayed. Every recording in the folders of the
-   tests (cassettes, tapes, sidecars) is an item of its own, which fails where something is found.
+   tests (cassettes, tapes, sidecars) is an item of its own, which fails where something is found. ``venuekit_public`` names
+   members that look like keys and are none.
 """
 
 from __future__ import annotations
@@ -71,6 +72,7 @@ def pytest_recording_configure(config: pytest.Config, vcr: VCR) -> None:
         vcr,
         CassetteRules.of(venue),
         secrets_of(venue, ours=_recording(config)),
+        config.getini("venuekit_public"),
         keep=lambda: not item.stash.get(_FAILED, False),
     )
     named = vcr.path_transformer or str
@@ -163,7 +165,8 @@ class Secrets(pytest.Item):
         from venuekit_testkit.cassettes.recording import search
         from venuekit_testkit.cassettes.rules import secrets_of
 
-        search(self.path, secrets_of(venue_of(self)), self.path.name)
+        public = self.config.getini("venuekit_public")
+        search(self.path, secrets_of(venue_of(self)), self.path.name, public)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         """How it is called in a report."""

@@ -8,7 +8,7 @@ base64:
    frames that log in;
 3. what looks like a key, a signature or a token by itself: a private key by its first line, a long run of hexadecimal digits,
    of letters of both cases mixed with digits, or of letters and digits that take turns. Numbers, UUIDs and paths are none,
-   nor what a chain shows to everybody, where its name says so (`PUBLIC`).
+   nor what a chain shows to everybody, where its name says so (`PUBLIC`), nor what has a name that the caller calls public.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -48,15 +48,23 @@ _A_NAME: Final = "(a name)"
 _BLANKS: Final = ("", REDACTED, VOLATILE)
 
 
-def findings(path: Path, secrets: Iterable[str] = ()) -> list[str]:
+class _Known(NamedTuple):
+    """What is known of a venue: its secrets, and the names (lower case, no underscores) of what it shows to everybody."""
+
+    scrubber: Scrubber
+    public: frozenset[str]
+
+
+def findings(path: Path, secrets: Iterable[str] = (), public: Iterable[str] = ()) -> list[str]:
     """What looks secret in a recording: places with a reason, empty where all is well.
 
-    A file of JSON lines, plain or compressed, is searched as a tape, any other as a cassette. Raises `ValueError` for what is
-    no cassette, `TapeDamaged` for what cannot be decompressed, `OSError`.
+    A file of JSON lines, plain or compressed, is searched as a tape, any other as a cassette. `public` are names of members
+    that look like keys and are shown to everybody, ids of orders for example; known secrets are found under them all the same.
+    Raises `ValueError` for what is no cassette, `TapeDamaged` for what cannot be decompressed, `OSError`.
     """
     if is_tape(path):
-        return tape_findings(Lines(path), secrets)
-    return cassette_findings(path.read_text(encoding="utf-8"), secrets)
+        return tape_findings(Lines(path), secrets, public)
+    return cassette_findings(path.read_text(encoding="utf-8"), secrets, public)
 
 
 def is_tape(path: Path) -> bool:
@@ -64,20 +72,27 @@ def is_tape(path: Path) -> bool:
     return path.name.removesuffix(".part").endswith(SUFFIXES)
 
 
-def cassette_findings(text: str, secrets: Iterable[str] = ()) -> list[str]:
+def cassette_findings(text: str, secrets: Iterable[str] = (), public: Iterable[str] = ()) -> list[str]:
     """What looks secret in a cassette, given the text of its file. Raises `ValueError` for what is none."""
-    known = tuple(secrets)
-    anywhere = ["a known secret"] if any(secret in text for secret in known) else []
-    return anywhere + list(_searched(CassetteFile.deserialize(text), "", "", Scrubber(known)))
+    values = tuple(secrets)
+    anywhere = ["a known secret"] if any(secret in text for secret in values) else []
+    known = _Known(Scrubber(values), frozenset(map(_plain, public)))
+    return anywhere + list(_searched(CassetteFile.deserialize(text), "", "", known))
 
 
-def tape_findings(lines: Iterable[bytes], secrets: Iterable[str] = ()) -> list[str]:
+def tape_findings(
+    lines: Iterable[bytes], secrets: Iterable[str] = (), public: Iterable[str] = ()
+) -> list[str]:
     """What looks secret on a tape, given its lines."""
-    scrubber = Scrubber(secrets)
+    known = _Known(Scrubber(secrets), frozenset(map(_plain, public)))
     found: list[str] = []
     for number, line in enumerate(lines, 1):
-        found += _searched(_record(line), f"line {number}", "", scrubber)
+        found += _searched(_record(line), f"line {number}", "", known)
     return found
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "")
 
 
 def _record(line: bytes) -> Any:
@@ -91,41 +106,41 @@ def _record(line: bytes) -> Any:
     return record
 
 
-def _searched(node: Any, place: str, name: str, scrubber: Scrubber) -> Iterator[str]:
+def _searched(node: Any, place: str, name: str, known: _Known) -> Iterator[str]:
     """The findings in a parsed recording."""
     match node:
         case dict():
             for key, value in node.items():
-                known = str(key)
-                named = list(_judged(known, known.encode(), f"{place}/{_A_NAME}", "", scrubber))
+                member = str(key)
+                named = list(_judged(member, member.encode(), f"{place}/{_A_NAME}", "", known))
                 yield from named
-                yield from _searched(value, f"{place}/{_A_NAME if named else known}", known, scrubber)
+                yield from _searched(value, f"{place}/{_A_NAME if named else member}", member, known)
         case list():
             for number, value in enumerate(node):
-                yield from _searched(value, f"{place}/{number}", name, scrubber)
+                yield from _searched(value, f"{place}/{number}", name, known)
         case str():
-            yield from _judged(node, node.encode(), place, name, scrubber)
+            yield from _judged(node, node.encode(), place, name, known)
         case bytes():
             packed = inflated(node)
-            found = list(_bytes_judged(packed, place, name, scrubber)) if packed is not None else []
-            yield from found or _bytes_judged(node, place, name, scrubber)
+            found = list(_bytes_judged(packed, place, name, known)) if packed is not None else []
+            yield from found or _bytes_judged(node, place, name, known)
         case _:
             pass
 
 
-def _bytes_judged(data: bytes, place: str, name: str, scrubber: Scrubber) -> Iterator[str]:
-    return _judged(data.decode("utf-8", "backslashreplace"), data, place, name, scrubber)
+def _bytes_judged(data: bytes, place: str, name: str, known: _Known) -> Iterator[str]:
+    return _judged(data.decode("utf-8", "backslashreplace"), data, place, name, known)
 
 
-def _judged(text: str, data: bytes, place: str, name: str, scrubber: Scrubber) -> Iterator[str]:
+def _judged(text: str, data: bytes, place: str, name: str, known: _Known) -> Iterator[str]:
     """The findings in one text. It is parsed only where there is something to find, for its place."""
-    scrubbed = scrubber.frame(data) != data or _USER_INFO.search(text) is not None
+    scrubbed = known.scrubber.frame(data) != data or _USER_INFO.search(text) is not None
     telling = is_secret_name(name) or ("headers" in place and is_secret_header(name))
     plain = text.replace("\\/", "/")  # some encoders of JSON escape the slash
     drawn = any(map(_random, _LONG_RUN.findall(plain))) or _PRIVATE_KEY.search(text) is not None
     inside = _json(text) if scrubbed or drawn else None
     if inside is not None:
-        deeper = list(_searched(inside, place, name, scrubber))
+        deeper = list(_searched(inside, place, name, known))
         yield from deeper
         if scrubbed and not deeper:
             yield f"{place}: a known secret, or a login"
@@ -133,7 +148,7 @@ def _judged(text: str, data: bytes, place: str, name: str, scrubber: Scrubber) -
         yield f"{place}: a value with a telling name"
     elif scrubbed:
         yield f"{place}: a known secret, or a parameter with a telling name"
-    elif drawn and not (_SHOWN.match(text) and name.lower().replace("_", "") in PUBLIC):
+    elif drawn and not (_plain(name) in known.public or (_SHOWN.match(text) and _plain(name) in PUBLIC)):
         yield f"{place}: looks like a key or a signature"
 
 

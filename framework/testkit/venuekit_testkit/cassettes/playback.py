@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from os import PathLike
 from pathlib import Path
@@ -17,12 +17,15 @@ from venuekit_testkit.cassettes.rules import secrets_of
 
 
 @asynccontextmanager
-async def replaying(tape: str | PathLike[str], **chosen: Any) -> AsyncIterator[Replay]:
+async def replaying(
+    tape: str | PathLike[str], *, public: Iterable[str] = (), **chosen: Any
+) -> AsyncIterator[Replay]:
     """Open a recording: ``await replay.play()`` plays it to its end, ``replay.exchange.books`` are what it leaves.
 
     Frames come from the tape, answers to requests from the tape or from its cassette, each at its recorded instant on one
     virtual clock (``replay.player.clock``). `chosen` is what `venuekit.replay.open_replay` takes. Meanwhile the network is
-    blocked. Both files are searched for secrets first: a finding fails the test. Raises what `open_replay` raises.
+    blocked. Both files are searched for secrets first: a finding fails the test; `public` is what `findings` takes. Raises
+    what `open_replay` raises.
     """
     path = Path(tape)
     header = open_tape(path, chosen.get("sidecar")).header
@@ -32,7 +35,7 @@ async def replaying(tape: str | PathLike[str], **chosen: Any) -> AsyncIterator[R
     )
     for file in files:
         if file.exists():  # what is missing is told by the reader
-            search(file, secrets, f"{file.name} is not replayed")
+            search(file, secrets, f"{file.name} is not replayed", public)
     with no_network():
         async with open_replay(path, **chosen) as replay:
             yield replay

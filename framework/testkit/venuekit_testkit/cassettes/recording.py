@@ -45,10 +45,14 @@ def configure(
     recorder: vcr.VCR,
     rules: CassetteRules,
     secrets: Iterable[str] = (),
+    public: Iterable[str] = (),
     *,
     keep: Callable[[], bool] = lambda: True,
 ) -> None:
-    """Set everything but the record mode and the place of the file. What is recorded is written only if `keep` says so then."""
+    """Set everything but the record mode and the place of the file. What is recorded is written only if `keep` says so then.
+
+    `secrets` and `public` are what `findings` takes.
+    """
     known = tuple(secrets)
     scrubber = Scrubber(known)
 
@@ -74,7 +78,7 @@ def configure(
     recorder.record_on_exception = False
     recorder.drop_unused_requests = recorder.record_mode is RecordMode.ALL  # else a replay would write
     recorder.register_serializer("yaml", CassetteFile)
-    guarded = _Guarded(recorder.persister, known, keep)
+    guarded = _Guarded(recorder.persister, known, tuple(public), keep)
     recorder.register_persister(guarded)
     recorder.use_cassette = _telling(recorder.use_cassette, guarded)
     logging.getLogger("vcr").setLevel(
@@ -97,9 +101,12 @@ def _telling(use: Callable[..., Any], guarded: _Guarded) -> Callable[..., Any]:
 class _Guarded:
     """A persister of vcrpy's that lets nothing secret-looking in or out. `refused` says why the last file was not written."""
 
-    def __init__(self, within: Any, secrets: tuple[str, ...], keep: Callable[[], bool]) -> None:
+    def __init__(
+        self, within: Any, secrets: tuple[str, ...], public: tuple[str, ...], keep: Callable[[], bool]
+    ) -> None:
         self._within = within
         self._secrets = secrets
+        self._public = public
         self._keep = keep
         self.refused: list[str] = []
         self.refused_name = ""
@@ -108,7 +115,7 @@ class _Guarded:
         """Search the file, and those that a mark adds, then read it."""
         for path in map(Path, (cassette_path, *getattr(self._within, "extra_paths", ()))):
             if path.is_file():
-                search(path, self._secrets, f"{path.name} is not replayed")
+                search(path, self._secrets, f"{path.name} is not replayed", self._public)
         return self._within.load_cassette(cassette_path, serializer)
 
     def save_cassette(self, cassette_path: str, cassette_dict: Mapping[str, Any], serializer: Any) -> None:
@@ -117,7 +124,7 @@ class _Guarded:
             return
         path = Path(cassette_path)
         text = serialize(cassette_dict, serializer)
-        self.refused, self.refused_name = cassette_findings(text, self._secrets), path.name
+        self.refused, self.refused_name = cassette_findings(text, self._secrets, self._public), path.name
         if self.refused:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -126,10 +133,10 @@ class _Guarded:
         unfinished.replace(path)
 
 
-def search(path: Path, secrets: Iterable[str], what: str) -> None:
+def search(path: Path, secrets: Iterable[str], what: str, public: Iterable[str] = ()) -> None:
     """Fail the test where a recording holds anything secret-looking, or cannot be searched; nothing of its text is shown."""
     try:
-        found, trouble = findings(path, secrets), ""
+        found, trouble = findings(path, secrets, public), ""
     except (ValueError, LocalError) as error:
         found, trouble = [], str(error)
     if trouble:  # outside, so that pytest shows no frames, with the text in them
