@@ -11,6 +11,9 @@ from venuekit import Exchange, Instrument, Side, VenuekitError
 from venuekit.trading import OrderRequest, Placement, quantise_price, quantise_quantity
 from venuekit_spec import Capability, OrderType, TimeInForce
 
+LIFE: Final = 60
+"""Blocks that an order lives where orders end by height: so long an order that the venue has forgotten is in doubt."""
+
 OFFSETS: Final = ("-0.01", "-0.003", "0", "0.002", "0.02")
 """How far from the middle a limit price is, as a fraction of it; above zero it crosses."""
 
@@ -64,12 +67,17 @@ class Trader:
         known = self._exchange.description.times_in_force
         ways = [way for way in (TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK) if way in known]
         way = self._random.choices(ways, [6, 1, 1][: len(ways)])[0] if ways else TimeInForce.GTC
+        expiry, height = None, self._exchange.account().height
+        if height is not None and self._exchange.description.order_life is not None:
+            way = TimeInForce.GTB if way is TimeInForce.GTC else way
+            expiry = height + LIFE
         return OrderRequest(
             pair=pair,
             side=side,
             quantity=self._quantity(instrument, price),
             price=price,
             time_in_force=way,
+            expires_at_height=expiry,
         )
 
     def _quantity(self, instrument: Instrument, price: Decimal) -> Decimal:

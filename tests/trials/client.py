@@ -22,7 +22,8 @@ from tests.trials.venues import credentials, pairs, ways
 from venuekit import Exchange, open_exchange
 
 PATIENCE: Final = 150.0
-"""Seconds for everything to be settled: a nonce that was burnt before the kill proves absence only after a minute."""
+"""Seconds for everything to be settled. Absence is proven only after a minute: by a nonce that was burnt before the kill, or by
+the height at which an order ends that a restarted venue has forgotten."""
 
 TASKS: Final = 3
 """How many orders are on their way at once."""
@@ -31,7 +32,7 @@ TASKS: Final = 3
 async def trade(exchange: Exchange, random: Random) -> None:
     """Trade for ever; says so when it begins."""
     trader = Trader(exchange, list(exchange.books), random)
-    await exchange.wait_live()
+    await exchange.wait_ready()
     say("trading")
 
     async def go() -> None:
@@ -51,7 +52,7 @@ async def settle(exchange: Exchange, store: str) -> None:
         with anyio.fail_after(PATIENCE):
             async with exchange.events() as events:
                 await account.reconcile("the trial asks")
-                while not all(map(settled, left.values())):
+                while not all(settled(order, account.height) for order in left.values()):
                     await anext(events)
     except TimeoutError:
         sys.exit(f"not settled: {[order for order in left.values() if not settled(order)]}")

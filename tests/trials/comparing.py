@@ -39,12 +39,22 @@ class Findings:
     problems: list[str] = field(factory=list)
 
 
-def settled(order: InFlightOrder) -> bool:
-    """Whether nothing more has to come: it is complete, or known to wait at the venue, and nothing may be taken back."""
+NEAR: Final = 5
+"""Blocks before the height at which an order ends."""
+
+
+def settled(order: InFlightOrder, height: int | None = None) -> bool:
+    """Whether nothing more has to come: it is complete, or known to wait at the venue, and nothing may be taken back.
+
+    One that ends near this `height` ends first: it would while the two sides are compared.
+    """
     if any(fill.finality is Finality.PROVISIONAL for fill in order.fills):
         return False
     if order.done:
         return order.complete
+    expiry = order.intent.expires_at_height
+    if expiry is not None and height is not None and expiry < height + NEAR:
+        return False
     waits = {OrderState.OPEN, OrderState.PARTIALLY_FILLED}
     if order.intent.trigger_price is not None:
         waits.add(OrderState.ACCEPTED)
@@ -62,8 +72,13 @@ def told(order: InFlightOrder) -> dict[str, Any]:
     }
 
 
-def compare(engine: Engine, account: str, client: Iterable[Mapping[str, Any]]) -> Findings:
-    """Where the venue's orders and executions of an account differ from what the client says of all its orders."""
+def compare(
+    engine: Engine, account: str, client: Iterable[Mapping[str, Any]], *, forgot: bool = False
+) -> Findings:
+    """Where the venue's orders and executions of an account differ from what the client says of all its orders.
+
+    `forgot`: the venue may have forgotten orders that it had taken and not carried out; they are over, and nothing was traded.
+    """
     found = Findings()
     ours = {order["client_order_id"]: order for order in client}
     fills: dict[str, list[str]] = {}
@@ -91,7 +106,8 @@ def compare(engine: Engine, account: str, client: Iterable[Mapping[str, Any]]) -
             found.wrong += 1
             found.problems.append(f"{id_}: venue {state.value} {theirs}, client {dict(said)}")
     for id_ in ours.keys() - held.keys():
-        if ours[id_]["state"] != "rejected":
+        forgotten = forgot and ours[id_]["state"] == "canceled" and not ours[id_]["fills"]
+        if ours[id_]["state"] != "rejected" and not forgotten:
             found.lost += 1
             found.problems.append(f"{id_} is {ours[id_]['state']} at the client and not at the venue")
     return found

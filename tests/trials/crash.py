@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 import anyio
 from anyio.abc import Process
-from attrs import define
+from attrs import define, evolve
 from tests.trials.comparing import Findings, compare
 from tests.trials.venues import dialect
 
@@ -40,6 +40,10 @@ LIFE: Final = (0.05, 1.5)
 PLACE: Final = frozenset({CallKind.PLACE})
 CHANGE: Final = frozenset({CallKind.PLACE, CallKind.CANCEL, CallKind.AMEND})
 
+RESTART: Final = Fault(kind=FaultKind.RESTART, seconds=0.3)
+AT_THE_KILL: Final = "restart at the kill"
+"""The venue goes down with its client: what was in its memory only is gone."""
+
 PLANS: Final[dict[str, tuple[Fault, ...]]] = {
     "none": (),
     "lost replies": (Fault(kind=FaultKind.LOST, on=CHANGE, probability=0.3),),
@@ -52,7 +56,8 @@ PLANS: Final[dict[str, tuple[Fault, ...]]] = {
         Fault(kind=FaultKind.DOUBLE, probability=0.05),
     ),
     "sockets cut": (Fault(kind=FaultKind.CUT, probability=0.01),),
-    "restart": (Fault(kind=FaultKind.RESTART, at=2.0, seconds=0.3),),
+    "restart": (evolve(RESTART, at=2.0),),
+    AT_THE_KILL: (),
 }
 
 
@@ -105,12 +110,16 @@ async def trial(venue: str, seed: int) -> Run:
                 await anyio.sleep(random.uniform(*LIFE))
                 trading.send_signal(signal.SIGKILL)
                 await trading.wait()
+            if plan == AT_THE_KILL:
+                local.inject(RESTART)
             local.pause_flow()
             output = await anyio.run_process(
                 command("settle", *arguments), cwd=ROOT, env=environment(folder), stderr=None
             )
             says = [json.loads(line) for line in output.stdout.splitlines()]
-            found = compare(local.engine, plugin.accounts()[0].name, says)
+            found = compare(
+                local.engine, plugin.accounts()[0].name, says, forgot=plan in {"restart", AT_THE_KILL}
+            )
     return Run(plan, found, len(witness.seen), len(witness.unwritten))
 
 

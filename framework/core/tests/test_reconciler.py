@@ -190,6 +190,30 @@ async def test_an_order_that_the_venue_purged_is_cancelled_once_that_is_certain(
         assert order.complete
 
 
+async def test_an_order_that_the_venue_has_forgotten_is_asked_for_again() -> None:
+    """Once it was missed, nobody has to ask for another comparison: it is over within two minutes of the proof."""
+    venue = TradingVenue()
+    async with venue.trading() as (_exchange, account):
+        order = await placed(account)
+        del venue.till.orders[order.client_order_id]
+        await account.reconcile()
+        assert order.doubt
+        await venue.until(lambda: order.complete, 120.0)
+        assert order.state is OrderState.CANCELED
+
+
+async def test_a_missing_order_may_be_found_again() -> None:
+    """What the venue had mislaid for a moment is no longer in doubt once it is listed."""
+    venue = TradingVenue()
+    async with venue.trading() as (_exchange, account):
+        order = await placed(account)
+        mislaid = venue.till.orders.pop(order.client_order_id)
+        await account.reconcile()
+        venue.till.orders[order.client_order_id] = mislaid
+        await venue.until(lambda: not order.doubt, 30.0)
+        assert order.state is OrderState.OPEN
+
+
 async def test_an_outage_fails_no_order() -> None:
     """Minutes in which nothing can be asked; then everything is right."""
     venue = TradingVenue()

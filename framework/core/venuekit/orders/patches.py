@@ -105,6 +105,10 @@ class OrderPatches(OrderFacts):
             self._move(Cause.REFUSED)
         self._settle()
 
+    def missing(self) -> None:
+        """The venue does not have it, which proves nothing yet."""
+        self._doubt("the venue does not have it, which is no proof yet")
+
     def asked(self, *, fills: bool) -> None:
         """The venue was asked, and its answer has been reported here; `fills`: all its fills too."""
         self.doubt = ""

@@ -280,6 +280,12 @@ class OrderTracker:
         order.absent(reason)
         self._changed(order, before)
 
+    def missing(self, order: InFlightOrder) -> None:
+        """The venue does not have it, which proves nothing yet: it is to be asked again."""
+        before = order.record()
+        order.missing()
+        self._changed(order, before)
+
     def asked(self, order: InFlightOrder, *, fills: bool = False) -> None:
         """The venue was asked about it, and the answer has been given to `report`; with `fills`, all its fills to `fill`.
 

@@ -172,11 +172,13 @@ class Account:
     async def wait_ready(self) -> None:
         """Return once the venue tells of this account and takes its calls, where it does so, and store and venue were compared.
 
-        That takes as long as it takes; `anyio.fail_after` bounds it. The books are the exchange's (`Exchange.wait_ready`).
+        Where orders end by height, `height` is known then. That takes as long as it takes; `anyio.fail_after` bounds it. The
+        books are the exchange's (`Exchange.wait_ready`).
         """
         if self._stream is not None:
             await self._stream.wait_ready()
         await self._reconciler.wait_whole()
+        await self._chain.wait_told()
 
     def knows(self, named: Named) -> bool:
         """Whether an order is one of this account."""

@@ -78,6 +78,11 @@ class Chain:
         except VenuekitError:
             return self.height
 
+    async def wait_told(self) -> None:
+        """Return once the height was told; at once where orders do not end by height."""
+        while self._life is not None and await self.known() is None:
+            await self._grew.wait()
+
     async def lived(self, requests: list[OrderRequest]) -> list[OrderRequest]:
         """The same orders, each with the height at which it ends where orders do so.
 

@@ -6,7 +6,8 @@
    comparison is made after a pause.
 3. An order is judged only if it was known before the first question, and its placement had been answered. One that the
    venue took a cancel of, and still calls open when it had the time to carry that out, is open: the cancel is gone.
-4. "No such order" counts only where absence is final (`venuekit.trading.settling`) and its executions were had.
+4. "No such order" counts only where absence is final (`venuekit.trading.settling`) and its executions were had. Until then the
+   order is in doubt: it is asked for again, the longer it is missing the rarer.
 5. An open order that is not ours is told once, and not touched.
 6. A provisional fill that was known before the first question and is not among the executions any more has been undone, unless
    the venue still says of its order that as much is filled.
@@ -259,11 +260,13 @@ class Reconciler:
                 if claim.order in gone or claim.order.client_order_id in answers:
                     self._withdraw(claim, keys, answers.get(claim.order.client_order_id))
         absent = 0
-        for order in gone if fills is not None else ():
-            if self._settler.proves_absence(order, moment):
+        for order in gone:
+            if fills is not None and self._settler.proves_absence(order, moment):
                 tracker.absent(order, PURGED)
                 tracker.asked(order, fills=True)
                 absent += 1
+            else:
+                tracker.missing(order)
         for order in known:
             answer = answers.get(order.client_order_id)
             if answer is not None:
