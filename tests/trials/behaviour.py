@@ -66,7 +66,7 @@ class Trader:
         price = quantise_price(instrument, middle * (1 + offset), ROUND_DOWN if sign > 0 else ROUND_UP)
         known = self._exchange.description.times_in_force
         ways = [way for way in (TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK) if way in known]
-        way = self._random.choices(ways, [6, 1, 1][: len(ways)])[0] if ways else TimeInForce.GTC
+        way: TimeInForce = self._random.choices(ways, [6, 1, 1][: len(ways)])[0] if ways else TimeInForce.GTC
         expiry, height = None, self._exchange.account().height
         if height is not None and self._exchange.description.order_life is not None:
             way = TimeInForce.GTB if way is TimeInForce.GTC else way
