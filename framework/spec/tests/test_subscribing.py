@@ -6,6 +6,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -238,3 +239,9 @@ def test_the_venue_ends_up_with_what_is_wanted(steps: list[tuple[frozenset[Topic
     assert streams - {"ping"} == {topic.instrument for topic in last}
     instants = [instant for instant, frame in talk.sent if frame != "ping"]
     assert all(later - earlier >= 1 for earlier, later in pairwise(instants))
+
+
+def test_who_listens_for_silence_says_how_to_ask() -> None:
+    """A session that would ask a quiet venue, and has no words for it, cannot be made."""
+    with pytest.raises(TypeError, match="no `ping`"):
+        type("Mute", (SubscribingSession,), {"quiet": 5.0})

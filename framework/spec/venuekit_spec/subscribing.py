@@ -69,6 +69,10 @@ class SubscribingSession(ABC):
     quiet: ClassVar[Seconds | None] = None
     """After so long without a frame the venue is asked for a sign of life (`ping`); None where that is not needed."""
 
+    def __init_subclass__(cls) -> None:
+        if cls.quiet is not None and cls.ping is SubscribingSession.ping:
+            raise TypeError(f"{cls.__name__} has a `quiet` and no `ping`")
+
     def __init__(self, instruments: InstrumentTable) -> None:
         self.instruments = instruments
         self.wanted: dict[Any, Topic] = {}
@@ -123,8 +127,8 @@ class SubscribingSession(ABC):
         """The frame that asks for the streams of a request, or leaves them."""
 
     def ping(self) -> Output:
-        """What asks for a sign of life. Needed where `quiet` is set."""
-        raise NotImplementedError
+        """What asks for a sign of life. A class that sets `quiet` and does not say it cannot be made."""
+        raise Unsupported("this venue is asked for no signs of life")
 
     @abstractmethod
     def feed(self, frame: bytes, now: Instant) -> Outputs:
