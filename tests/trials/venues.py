@@ -20,6 +20,11 @@ def ways(venue: str) -> list[str]:
     return [way.value for way, claim in WAYS.items() if claim in claimed]
 
 
+def has_pool(venue: str) -> bool:
+    """Whether orders wait for a block there, in what a restart forgets."""
+    return load_connector(venue).description.order_life is not None
+
+
 def dialect(venue: str) -> DialectPlugin:
     """The dialect of a venue."""
     (entry,) = entry_points(group=DIALECTS, name=venue)
